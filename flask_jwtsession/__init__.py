@@ -1,0 +1,67 @@
+"""Sign-in for Flask without a session database: the session is an encrypted JWT cookie."""
+
+from .exceptions import (
+    ConfigError,
+    InsecureTransport,
+    JWTSessionError,
+    SessionClosed,
+    SessionTooLarge,
+    SignInRefused,
+    TokenError,
+    TokenExpired,
+    TokenInvalid,
+    UpdateRefused,
+)
+from .extension import DEFAULT_PREFIX, JWTSession
+from .guards import Guards
+from .session import Account, JWTEvent, Session, Trigger
+from .signals import session_rejected, session_updated, signed_in, signed_out
+
+_default = Guards(DEFAULT_PREFIX)
+
+current_session = _default.current_session
+current_user = _default.current_user
+sign_in = _default.sign_in
+update_session = _default.update_session
+sign_out = _default.sign_out
+login_required = _default.login_required
+fresh_login_required = _default.fresh_login_required
+roles_required = _default.roles_required
+claims_required = _default.claims_required
+public = _default.public
+csrf_exempt = _default.csrf_exempt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Account",
+    "ConfigError",
+    "InsecureTransport",
+    "JWTEvent",
+    "JWTSession",
+    "JWTSessionError",
+    "Session",
+    "SessionClosed",
+    "SessionTooLarge",
+    "SignInRefused",
+    "TokenError",
+    "TokenExpired",
+    "TokenInvalid",
+    "Trigger",
+    "UpdateRefused",
+    "claims_required",
+    "csrf_exempt",
+    "current_session",
+    "current_user",
+    "fresh_login_required",
+    "login_required",
+    "public",
+    "roles_required",
+    "session_rejected",
+    "session_updated",
+    "sign_in",
+    "sign_out",
+    "signed_in",
+    "signed_out",
+    "update_session",
+]

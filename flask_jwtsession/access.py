@@ -1,0 +1,82 @@
+"""What a view uses: the proxies and the verbs of one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from werkzeug.local import LocalProxy
+
+from .lifecycle import change
+from .lifecycle.binding import current_binding
+from .lifecycle.load import load, loaded_user
+from .lifecycle.state import RequestSession, state_of
+from .session import Account, Session
+
+
+class Access:
+    """The current request's session of the instance with one configuration prefix.
+
+    The module-level names are those of the prefix ``JWTSESSION``; an instance with another one has
+    them as its own attributes.
+    """
+
+    #: Who is signed in: a read-only mapping, falsy when nobody is.
+    current_session: Session
+    #: The session's user, or what the ``user_loader`` returned; None when nobody is signed in.
+    current_user: Any
+
+    def __init__(self, config_prefix: str) -> None:
+        self.config_prefix = config_prefix
+        self.current_session = cast(Session, LocalProxy(lambda: load(self._state())))
+        self.current_user = LocalProxy(lambda: loaded_user(self._state()))
+
+    def sign_in(
+        self,
+        user: Mapping[str, Any],
+        *,
+        account: Account | None = None,
+        profile: Mapping[str, Any] | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Sign a person in, and return their session.
+
+        The session that was there is signed out first (``signed_out`` with reason ``"replaced"``);
+        nothing of it is kept. The new one has a new ``sid``, and ``auth_time`` is now.
+
+        :param user: who they are. ``id`` (str or int) becomes ``sub``; ``name``, ``email`` and
+            ``image`` become the claims ``name``, ``email`` and ``picture``
+        :param account: how they signed in. For a provider's account ``sub`` is
+            ``"<provider>|<provider_account_id>"``
+        :param profile: the provider's profile, for the callbacks
+        :param claims: more claims for the token
+        :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused
+        :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
+        :raises InsecureTransport: the request came over plain http
+        :raises SessionClosed: the response is finished, or a callback is running
+        """
+        return change.sign_in(self._state(), user, account=account, profile=profile, claims=claims)
+
+    def update_session(self, data: Mapping[str, Any]) -> Session:
+        """Change the session's data, and return the session as it is now.
+
+        The jwt callback decides what becomes of ``data`` (trigger ``"update"``); without one it is
+        merged into the token. Reserved claims stay as they were. If the callback returns None, the
+        session ends.
+
+        :raises UpdateRefused: nobody is signed in, or the callback refused
+        :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
+        :raises InsecureTransport: the request came over plain http
+        :raises SessionClosed: the response is finished, or a callback is running
+        """
+        return change.update(self._state(), data, from_client=False)
+
+    def sign_out(self) -> None:
+        """End the session and delete its cookies; without a session, only the latter.
+
+        :raises SessionClosed: the response is finished, or a callback is running
+        """
+        change.end(self._state(), "user")
+
+    def _state(self) -> RequestSession:
+        return state_of(current_binding(self.config_prefix))

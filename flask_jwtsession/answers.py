@@ -1,0 +1,92 @@
+"""How a refusal is said: ``application/problem+json`` (RFC 9457) to programs, a page to people."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from flask import Response, render_template, request
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from .exceptions import JWTSessionError
+from .lifecycle.binding import Binding
+from .request_checks.clients import Client, classify
+
+#: For pages and answers that are about one person.
+NO_STORE = "private, no-cache, no-store"
+
+
+def client_kind() -> Client:
+    """What kind of client sent the current request."""
+    headers = request.headers
+    return classify(
+        fetch_mode=headers.get("Sec-Fetch-Mode"),
+        accept=headers.get("Accept", ""),
+        hx_request=headers.get("HX-Request"),
+    )
+
+
+def refusal(
+    binding: Binding, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None
+) -> HTTPException:
+    """A Werkzeug exception of ``status`` to raise, so that an ``errorhandler`` of the application
+    for it goes on working; without one it answers with ``code`` and ``detail``.
+    """
+    response = _response(binding, status, code, detail)
+    response.headers.update(headers or {})
+    exception = default_exceptions.get(status, HTTPException)(detail, response)
+    exception.code = status
+    return exception
+
+
+def answer_error(binding: Binding, error: JWTSessionError) -> Response:
+    """The answer to an error of this package that a view let pass."""
+    return _response(binding, error.status, error.code, str(error))
+
+
+def page(
+    template: str,
+    *,
+    status: int = 200,
+    referrer: str = "same-origin",
+    form_targets: str = "'self'",
+    **values: object,
+) -> Response:
+    """A built-in page, under a Content-Security-Policy that lets no script and no frame in.
+
+    :param referrer: the Referrer-Policy. ``no-referrer`` is not for a page with a form: its request
+        would say ``Origin: null``
+    :param form_targets: where forms may lead, redirects included
+    """
+    response = Response(render_template(f"jwtsession/{template}", **values), status)
+    response.headers.update(
+        {
+            "Content-Security-Policy": (
+                "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+                f"form-action {form_targets}; frame-ancestors 'none'"
+            ),
+            "X-Frame-Options": "DENY",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": referrer,
+            "Cache-Control": NO_STORE,
+        }
+    )
+    return response
+
+
+def _response(binding: Binding, status: int, code: str, detail: str) -> Response:
+    title = HTTPStatus(status).phrase
+    if client_kind() is Client.PAGE:
+        return page(
+            "refusal.html",
+            status=status,
+            referrer="no-referrer",
+            jwtsession=binding,
+            title=title,
+            detail=detail,
+        )
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    response = Response(json.dumps(body), status, content_type="application/problem+json")
+    response.headers["Cache-Control"] = NO_STORE
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,311 @@
+"""Configuration: every key, its default and its check, read once into one frozen value."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from .exceptions import ConfigError
+from .request_checks.origin import parse_origin
+from .request_checks.redirects import is_local_path
+from .tokens.claims import RESERVED, Lifetimes
+from .tokens.encrypted import MAX_TOKEN_LENGTH
+
+T = TypeVar("T")
+SameSite = Literal["Lax", "Strict", "None"]
+
+_DAY = 86_400
+_MAX_COOKIE_AGE = 400 * _DAY  # browsers keep no cookie longer (RFC 6265bis section 5.5)
+_MIN_SECRET_BYTES = 32
+_MIN_DIFFERENT_BYTES = 8
+_HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The configuration of one instance on one app. Times are seconds; every key is explained in
+    the configuration reference.
+    """
+
+    config_prefix: str
+    secrets: tuple[bytes, ...] = field(repr=False)
+    cookie_prefix: str
+    cookie_domain: str | None = None
+    cookie_path: str = "/"
+    cookie_samesite: SameSite = "Lax"
+    cookie_secure: bool | None = None
+    cookie_partitioned: bool = False
+    lifetimes: Lifetimes
+    update_age: float
+    max_token_size: int = 7168
+    client_update_fields: frozenset[str] = frozenset()
+    url_prefix: str = "/auth"
+    base_url: str | None = None
+    trusted_origins: frozenset[str] = frozenset()
+    pages: Mapping[str, str] = field(default_factory=dict)
+    protect_all: bool = False
+    csrf_protect: bool = True
+    read_nextauth_v4: bool = False
+
+
+def read_settings(
+    config: Mapping[str, Any], environment: Mapping[str, str], *, prefix: str = "JWTSESSION"
+) -> Settings:
+    """Read and check the keys ``<prefix>_…`` of a Flask configuration.
+
+    ``environment`` is asked for the secrets only. Raises :exc:`ConfigError` for a value that cannot
+    work, for a combination that browsers would refuse, and for a key that does not exist.
+    """
+    keys = _Keys(config, prefix)
+    own_name = prefix.lower()
+    max_age = keys.read("MAX_AGE", _seconds(least=1, most=_MAX_COOKIE_AGE), 30.0 * _DAY)
+    settings = Settings(
+        config_prefix=prefix,
+        secrets=_read_secrets(keys, environment),
+        cookie_prefix=keys.read("COOKIE_PREFIX", _cookie_prefix, own_name),
+        cookie_domain=keys.read("COOKIE_DOMAIN", _domain, None),
+        cookie_path=keys.read("COOKIE_PATH", _cookie_path, "/"),
+        cookie_samesite=keys.read("COOKIE_SAMESITE", _samesite, "Lax"),
+        cookie_secure=keys.read("COOKIE_SECURE", _boolean, None),
+        cookie_partitioned=keys.read("COOKIE_PARTITIONED", _boolean, False),
+        lifetimes=Lifetimes(
+            max_age,
+            keys.read("ABSOLUTE_MAX_AGE", _seconds(least=1), None),
+        ),
+        update_age=keys.read("UPDATE_AGE", _seconds(least=0), max_age / 30),
+        max_token_size=keys.read("MAX_TOKEN_SIZE", _token_size, 7168),
+        client_update_fields=keys.read("CLIENT_UPDATE_FIELDS", _update_fields, frozenset()),
+        url_prefix=keys.read("URL_PREFIX", _url_prefix, "/auth"),
+        base_url=keys.read("BASE_URL", _origin, None),
+        trusted_origins=keys.read("TRUSTED_ORIGINS", _origins, frozenset()),
+        pages=keys.read("PAGES", _pages, {}),
+        protect_all=keys.read("PROTECT_ALL", _boolean, False),
+        csrf_protect=keys.read("CSRF_PROTECT", _boolean, True),
+        read_nextauth_v4=keys.read("READ_NEXTAUTH_V4", _boolean, False),
+    )
+    keys.refuse_unknown()
+    _check_combinations(settings)
+    return settings
+
+
+class _Keys:
+    """Reads keys of one prefix, and remembers which there are."""
+
+    def __init__(self, config: Mapping[str, Any], prefix: str) -> None:
+        self.config = config
+        self.prefix = prefix
+        self._known: set[str] = set()
+
+    def full(self, name: str) -> str:
+        return f"{self.prefix}_{name}"
+
+    def read(self, name: str, check: Callable[[Any], T], default: T) -> T:
+        """The checked value; a key that is absent or None has its default."""
+        self._known.add(self.full(name))
+        value = self.config.get(self.full(name))
+        if value is None:
+            return default
+        if value in ("None", "none") and check is not _samesite:
+            raise ConfigError(self.full(name), "got the text 'None'; leave the key out instead")
+        try:
+            return check(value)
+        except ValueError as error:
+            raise ConfigError(self.full(name), str(error)) from None
+
+    def refuse_unknown(self) -> None:
+        for key in self.config:
+            if key.startswith(f"{self.prefix}_") and key not in self._known:
+                close = difflib.get_close_matches(key, self._known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise ConfigError(key, f"there is no such key{hint}")
+
+
+# Secrets. Their errors never show what they got.
+
+
+def _read_secrets(keys: _Keys, environment: Mapping[str, str]) -> tuple[bytes, ...]:
+    own, own_fallbacks = keys.full("SECRET"), keys.full("SECRET_FALLBACKS")
+    keys.read("SECRET", _anything, None)
+    keys.read("SECRET_FALLBACKS", _anything, None)
+    secret = keys.config.get(own, environment.get(own))
+    fallbacks = keys.config.get(own_fallbacks)
+    if fallbacks is None and own_fallbacks in environment:
+        fallbacks = _fallbacks_of_environment(own_fallbacks, environment[own_fallbacks])
+    if secret is None:
+        secret, own = keys.config.get("SECRET_KEY"), "SECRET_KEY"
+        if secret is None:
+            raise ConfigError(
+                keys.full("SECRET"),
+                "is not set, and neither is SECRET_KEY. Put a random secret into the configuration "
+                f"or the environment, such as the output of: {_HOW_TO_MAKE_ONE}",
+            )
+        if fallbacks is None:
+            own_fallbacks = "SECRET_KEY_FALLBACKS"
+            fallbacks = keys.config.get(own_fallbacks)
+    if fallbacks is None:
+        fallbacks = ()
+    if not isinstance(fallbacks, list | tuple):
+        raise ConfigError(own_fallbacks, "takes a list of older secrets")
+    return (_secret(own, secret), *(_secret(own_fallbacks, older) for older in fallbacks))
+
+
+def _fallbacks_of_environment(key: str, text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ConfigError(key, "in the environment this is a JSON list of older secrets") from None
+
+
+def _secret(key: str, value: object) -> bytes:
+    if isinstance(value, str):
+        try:
+            value = value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(key, "the secret is not valid Unicode text") from None
+    if not isinstance(value, bytes):
+        what = (
+            "a list; older secrets go into …_FALLBACKS"
+            if isinstance(value, list | tuple)
+            else (type(value).__name__)
+        )
+        raise ConfigError(key, f"a secret is a str or bytes, got {what}")
+    if len(value) < _MIN_SECRET_BYTES or len(set(value)) < _MIN_DIFFERENT_BYTES:
+        raise ConfigError(
+            key,
+            f"a secret has at least {_MIN_SECRET_BYTES} bytes, {_MIN_DIFFERENT_BYTES} of them "
+            f"different; this one has {len(value)} and {len(set(value))}. Make one with: "
+            f"{_HOW_TO_MAKE_ONE}",
+        )
+    if value.lstrip().startswith((b"-----BEGIN", b"ssh-")):
+        raise ConfigError(key, "this is a key file (PEM or OpenSSH), not a random secret")
+    return value
+
+
+# Checks of one value: they return what Settings holds, or raise ValueError.
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"takes True or False, got {value!r}")
+    return value
+
+
+def _seconds(*, least: float, most: float | None = None) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        number = value.total_seconds() if isinstance(value, timedelta) else value
+        if type(number) not in (int, float) or not number < float("inf"):
+            raise ValueError(f"takes seconds or a timedelta, got {value!r}")
+        if number < least or (most is not None and number > most):
+            limit = f"at least {least}" if most is None else f"{least} to {most:.0f}"
+            raise ValueError(f"takes {limit} seconds, got {number!r}")
+        return float(number)
+
+    return check
+
+
+def _token_size(value: Any) -> int:
+    if type(value) is not int or not 1024 <= value <= MAX_TOKEN_LENGTH:
+        raise ValueError(f"takes 1024 to {MAX_TOKEN_LENGTH} characters, got {value!r}")
+    return value
+
+
+def _cookie_prefix(value: Any) -> str:
+    # A part of an RFC 6265 cookie-name; nothing that Werkzeug or a browser would read otherwise.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", value):
+        raise ValueError(
+            "takes 1 to 40 letters, digits, '-' and '_', beginning with a letter or digit "
+            f"('__Host-' and '__Secure-' are added where they belong), got {value!r}"
+        )
+    return value
+
+
+def _domain(value: Any) -> str:
+    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    if not isinstance(value, str) or not re.fullmatch(rf"\.?{label}(\.{label})*", value):
+        raise ValueError(f"takes a host name such as 'example.com', got {value!r}")
+    if len(value) > 100 or re.fullmatch(r"[0-9.]+", value):
+        raise ValueError(f"takes a host name of at most 100 characters, no address, got {value!r}")
+    return value.lstrip(".").lower()
+
+
+def _cookie_path(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"/[A-Za-z0-9/._~%-]{0,99}", value):
+        raise ValueError(f"takes a path such as '/' or '/app', got {value!r}")
+    return value
+
+
+def _samesite(value: Any) -> SameSite:
+    for known in ("Lax", "Strict", "None"):
+        if value == known:
+            return known
+    raise ValueError(f"takes 'Lax', 'Strict' or 'None', got {value!r}")
+
+
+def _update_fields(value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset) or not all(
+        isinstance(name, str) and name for name in value
+    ):
+        raise ValueError(f"takes a list of claim names, got {value!r}")
+    reserved = sorted(RESERVED.intersection(value))
+    if reserved:
+        raise ValueError(f"a browser may never set the claim {reserved[0]!r}")
+    return frozenset(value)
+
+
+def _url_prefix(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ValueError(f"takes a path such as '/auth', without a slash at the end, got {value!r}")
+    return value
+
+
+def _origin(value: Any) -> str:
+    origin = parse_origin(value) if isinstance(value, str) else None
+    if origin is None:
+        raise ValueError(f"takes an origin such as 'https://app.example.com', got {value!r}")
+    return origin
+
+
+def _origins(value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise ValueError(f"takes a list of origins, got {value!r}")
+    return frozenset(_origin(origin) for origin in value)
+
+
+def _pages(value: Any) -> Mapping[str, str]:
+    names = ("sign_in", "sign_out", "error")
+    if not isinstance(value, Mapping) or not set(value) <= set(names):
+        raise ValueError(f"takes a mapping with keys of {', '.join(names)}, got {value!r}")
+    for page in value.values():
+        if not (isinstance(page, str) and is_local_path(page) and not urlsplit(page).fragment):
+            raise ValueError(f"a page is a path of this application such as '/login', got {page!r}")
+    return dict(value)
+
+
+def _check_combinations(settings: Settings) -> None:
+    prefix = settings.config_prefix
+    needs_secure = {
+        "COOKIE_SAMESITE = 'None'": settings.cookie_samesite == "None",
+        "COOKIE_PARTITIONED": settings.cookie_partitioned,
+    }
+    for what, is_set in needs_secure.items():
+        if is_set and settings.cookie_secure is not True:
+            raise ConfigError(
+                f"{prefix}_{what.split()[0]}",
+                f"browsers refuse {what} without Secure; set {prefix}_COOKIE_SECURE = True too",
+            )
+    if settings.base_url is not None:
+        https = settings.base_url.startswith("https:")
+        if settings.cookie_secure is True and not https:
+            raise ConfigError(
+                f"{prefix}_BASE_URL", f"is not https, but {prefix}_COOKIE_SECURE is True"
+            )

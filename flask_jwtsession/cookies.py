@@ -1,0 +1,128 @@
+"""Cookies: names, attributes and chunks. Strings in, strings out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import cached_property
+
+from .exceptions import TokenInvalid
+
+#: Characters of a value in one cookie, as in Auth.js.
+CHUNK_SIZE = 3936
+#: Browsers take no longer ``Set-Cookie`` line; the name and the attributes count.
+MAX_LINE = 4096
+#: More chunks than the longest token needs: what has more is no token.
+MAX_CHUNKS = 32
+
+_CHUNK_NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
+_DELETED = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cookie:
+    """One cookie's name and attributes; HttpOnly always."""
+
+    name: str
+    path: str = "/"
+    domain: str | None = None
+    secure: bool = True
+    samesite: str = "Lax"
+    partitioned: bool = False
+
+    @cached_property
+    def _attributes(self) -> str:
+        parts = [f"Path={self.path}"]
+        if self.domain is not None:
+            parts.append(f"Domain={self.domain}")
+        parts.append("HttpOnly")
+        if self.secure:
+            parts.append("Secure")
+        parts.append(f"SameSite={self.samesite}")
+        if self.partitioned:
+            parts.append("Partitioned")
+        return "; ".join(parts)
+
+    def owns(self, name: str) -> bool:
+        """Whether ``name`` is this cookie's or one of its chunks'."""
+        if not name.startswith(self.name):
+            return False
+        rest = name[len(self.name) :]
+        return not rest or (rest[0] == "." and _CHUNK_NUMBER.fullmatch(rest[1:]) is not None)
+
+    def session_lines(self, value: str) -> dict[str, str]:
+        """A line for a cookie that ends with the browser's session."""
+        return {self.name: f"{self.name}={value}; {self._attributes}"}
+
+    def set_lines(
+        self, value: str, *, sent: Iterable[str], expires: float, now: float
+    ) -> dict[str, str]:
+        """The ``Set-Cookie`` lines, by name, that make ``value`` the cookie's value.
+
+        :param value: a token, of cookie octets (RFC 6265 section 4.1.1)
+        :param sent: the names of this cookie that the browser has; those that are no longer used
+            are deleted with the attributes they were set with
+        :param expires: epoch seconds
+        """
+        # Max-Age does not depend on the browser's clock and wins over Expires (RFC 6265 section
+        # 4.1.2.2); Expires is for what only knows that.
+        lifetime = (
+            f"Expires={formatdate(expires, usegmt=True)}; Max-Age={max(0, int(expires - now))}"
+        )
+        chunks = self._split(value, len(lifetime))
+        lines = {
+            name: f"{name}={chunk}; {lifetime}; {self._attributes}"
+            for name, chunk in chunks.items()
+        }
+        return {**{name: self._delete(name) for name in sent if name not in lines}, **lines}
+
+    def delete_lines(self, *, sent: Iterable[str]) -> dict[str, str]:
+        """The lines that delete the cookie and every chunk of it that the browser has."""
+        return {name: self._delete(name) for name in (self.name, *sent)}
+
+    def _delete(self, name: str) -> str:
+        return f"{name}=; {_DELETED}; {self._attributes}"
+
+    def _split(self, value: str, lifetime_length: int) -> dict[str, str]:
+        overhead = len(self.name) + len(".31=; ; ") + lifetime_length + len(self._attributes)
+        size = min(CHUNK_SIZE, MAX_LINE - overhead)
+        if len(value) <= size:
+            return {self.name: value}
+        pieces = [value[start : start + size] for start in range(0, len(value), size)]
+        return {f"{self.name}.{number}": piece for number, piece in enumerate(pieces)}
+
+
+def read_cookies(header: str, cookie: Cookie) -> dict[str, list[str]]:
+    """The different values of ``cookie`` and its chunks in a ``Cookie`` header, by name, in order.
+
+    They are taken as they are: a quoted value keeps its quotes, because no token of ours has any.
+    """
+    found: dict[str, list[str]] = {}
+    if cookie.name not in header:
+        return found
+    for pair in header.split(";"):
+        name, equals, value = pair.strip(" \t").partition("=")
+        if equals and cookie.owns(name):
+            values = found.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    return found
+
+
+def candidates(found: Mapping[str, list[str]], cookie: Cookie) -> list[str]:
+    """The values that may be the token.
+
+    Those of the cookie itself if it has any (several: somebody planted one), else the one that its
+    chunks make. Raises :exc:`TokenInvalid` for chunks that are not complete from 0 on, each with
+    one value.
+    """
+    whole = [value for value in found.get(cookie.name, ()) if value]
+    chunks = found.keys() - {cookie.name}
+    if whole or not chunks:
+        return whole
+    names = [f"{cookie.name}.{number}" for number in range(len(chunks))]
+    if len(names) > MAX_CHUNKS or any(len(found.get(name, ())) != 1 for name in names):
+        raise TokenInvalid("chunks")
+    return ["".join(found[name][0] for name in names)]

@@ -1,0 +1,78 @@
+"""The blueprint: one file a resource, and here the table of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response
+
+from ..answers import NO_STORE
+from ..lifecycle.binding import Binding, current_binding
+from . import credentials, csrf, error, providers, session, signin, signout
+from .posts import read_post
+
+View = Callable[..., Response]
+
+
+def make_blueprint(name: str, config_prefix: str) -> Blueprint:
+    """The blueprint of one instance; it can be registered on several apps."""
+    blueprint = Blueprint(
+        name,
+        "flask_jwtsession",
+        static_folder="static",
+        static_url_path="/static",
+        template_folder="templates",
+    )
+
+    def get(rule: str, endpoint: str, view: View) -> None:
+        blueprint.add_url_rule(rule, endpoint, _bound(view, config_prefix), methods=["GET"])
+
+    def post(rule: str, endpoint: str, view: View) -> None:
+        blueprint.add_url_rule(rule, endpoint, _posted(view, config_prefix), methods=["POST"])
+
+    get("/session", "session", session.show)
+    post("/session", "update_session", session.update)
+    get("/session/status", "session_status", session.status)
+    get("/csrf", "csrf", csrf.show)
+    get("/providers", "providers", providers.show)
+    get("/signin", "signin", signin.show)
+    post("/signin/<provider>", "start_signin", signin.start)
+    post("/callback/credentials", "callback_credentials", credentials.sign_in)
+    get("/signout", "signout", signout.show)
+    post("/signout", "do_signout", signout.sign_out)
+    get("/error", "error", error.show)
+    blueprint.after_request(_secure)
+    return blueprint
+
+
+def _bound(view: View, config_prefix: str) -> View:
+    @wraps(view)
+    def call(**values: Any) -> Response:
+        return view(current_binding(config_prefix), **values)
+
+    return call
+
+
+def _posted(view: View, config_prefix: str) -> View:
+    """A view that changes something: it gets the checked fields of the request too."""
+
+    @wraps(view)
+    def call(**values: Any) -> Response:
+        binding: Binding = current_binding(config_prefix)
+        return view(binding, read_post(binding), **values)
+
+    return call
+
+
+def _secure(response: Response) -> Response:
+    """No answer of ours may be kept by a cache, sniffed, or embedded by another site."""
+    if "Cache-Control" not in response.headers or "no-store" in response.headers["Cache-Control"]:
+        response.headers["Cache-Control"] = NO_STORE
+        response.headers["Pragma"] = "no-cache"
+        response.headers["Expires"] = "0"
+        response.vary.add("Cookie")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    return response

@@ -1,0 +1,64 @@
+"""``/callback/credentials``: sign in with what the application's ``@auth.credentials`` checks."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ..answers import refusal
+from ..exceptions import SignInRefused
+from ..lifecycle.binding import Binding
+from ..lifecycle.callbacks import require_mapping
+from ..lifecycle.change import sign_in as begin_session
+from ..lifecycle.state import state_of
+from ..session import Account
+from ..targets import chosen_target, page_path
+from .posts import Fields
+from .redirecting import send_to, wants_problem
+
+
+def sign_in(binding: Binding, fields: Fields) -> Response:
+    """Check the credentials in the form or JSON body, and sign the person in."""
+    check = binding.callbacks.credentials
+    if check is None:
+        raise refusal(binding, 404, "unknown_provider", "There is no such provider.")
+    state = state_of(binding)
+    state.require_safe_transport()
+    requested = fields.pop("callbackUrl", None)
+    try:
+        user = check(dict(fields))
+        if not user:
+            return _wrong(binding, requested)
+        user = require_mapping(user, "credentials callback")
+        account = Account(
+            provider="credentials", type="credentials", provider_account_id=str(user.get("id"))
+        )
+        begin_session(state, user, account=account, profile=None, claims=None)
+    except SignInRefused as refused:
+        return _refused(binding, refused)
+    return send_to(binding, chosen_target(binding, requested))
+
+
+def _wrong(binding: Binding, requested: object) -> Response:
+    """One answer for every wrong user name and every wrong password."""
+    binding.security_log.warning("credentials", "A sign-in with credentials was not accepted")
+    if wants_problem():
+        raise refusal(
+            binding, 401, "credentials_signin", "The user name or the password is not right."
+        )
+    # Auth.js keeps the target in a cookie; here it stays in the URL.
+    target = chosen_target(binding, requested) if requested is not None else None
+    return send_to(
+        binding,
+        page_path(
+            binding, "sign_in", error="CredentialsSignin", code="credentials", callbackUrl=target
+        ),
+    )
+
+
+def _refused(binding: Binding, error: SignInRefused) -> Response:
+    binding.security_log.warning("sign_in_refused", "A sign-in was refused by the application")
+    if error.redirect_to is not None:
+        return send_to(binding, error.redirect_to)
+    if wants_problem():
+        raise refusal(binding, 403, error.code, "You may not sign in.")
+    return send_to(binding, page_path(binding, "error", error="AccessDenied"))

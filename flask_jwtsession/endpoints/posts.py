@@ -1,0 +1,94 @@
+"""What a POST to one of our endpoints must pass, and what it brings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ..answers import refusal
+from ..lifecycle.binding import Binding
+from ..lifecycle.csrf import sent_token
+from ..lifecycle.state import own_origin, state_of
+from ..request_checks import csrf
+from ..request_checks.bodies import MAX_BODY, parse_json_body
+from ..request_checks.origin import Verdict, check_origin
+
+Fields = dict[str, Any]
+
+
+def origin_verdict(binding: Binding) -> Verdict:
+    """Where the current request comes from, by its headers."""
+    headers = request.headers
+    return check_origin(
+        site=headers.get("Sec-Fetch-Site"),
+        origin=headers.get("Origin"),
+        referer=headers.get("Referer"),
+        own=own_origin(binding, request),
+        trusted=binding.settings.trusted_origins,
+    )
+
+
+def refuse_cross_origin(binding: Binding) -> HTTPException:
+    """The refusal of a request that another site started; logged."""
+    binding.security_log.warning(
+        "cross_origin",
+        "A request was refused, because it came from another origin or had no valid CSRF token. If "
+        "it was the application's own, the application may not know its own origin: apply "
+        f"ProxyFix or set {binding.settings.config_prefix}_BASE_URL.",
+    )
+    return refusal(binding, 403, "cross_origin", "This request came from another site.")
+
+
+def read_post(binding: Binding) -> Fields:
+    """The fields of a POST to one of our endpoints: a form, or a JSON object.
+
+    Refuses a request of another origin (403); where the headers leave that open, one without
+    our CSRF token (403). Refuses bodies over 64 KiB (413), of other types (415) and malformed
+    (400).
+    """
+    verdict = origin_verdict(binding)
+    if verdict is Verdict.CROSS_ORIGIN:
+        raise refuse_cross_origin(binding)
+    fields = _read_fields(binding)
+    submitted = fields.pop("csrfToken", None)
+    if verdict is Verdict.UNKNOWN and not csrf.matches(sent_token(state_of(binding)), submitted):
+        raise refuse_cross_origin(binding)
+    return fields
+
+
+def _read_fields(binding: Binding) -> Fields:
+    if (request.content_length or 0) > MAX_BODY:
+        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
+    request.max_content_length = MAX_BODY
+    try:
+        body = request.get_data(parse_form_data=False)
+    except RequestEntityTooLarge:
+        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.") from None
+    if request.mimetype == "application/json":
+        try:
+            return parse_json_body(body)
+        except ValueError as error:
+            raise refusal(
+                binding, 400, "invalid_json", f"The body is not a JSON object: {_reason(error)}."
+            ) from None
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return _form_fields(binding)
+    if not body:
+        return {}
+    raise refusal(binding, 415, "unsupported_media_type", "The body is neither a form nor JSON.")
+
+
+def _form_fields(binding: Binding) -> Fields:
+    fields: Fields = {}
+    for name, values in request.form.lists():
+        if len(values) != 1:
+            raise refusal(binding, 400, "invalid_form", "A field was sent twice.")
+        fields[name] = values[0]
+    return fields
+
+
+def _reason(error: ValueError) -> str:
+    """What is wrong with a body, in words of ours: a parser's own text may quote the body."""
+    return str(error) if type(error) is ValueError else "malformed"

@@ -1,0 +1,47 @@
+"""Answers that send the client somewhere else, or tell it where to go."""
+
+from __future__ import annotations
+
+from flask import Response, current_app, request
+
+from ..lifecycle.binding import Binding
+from ..targets import absolute
+
+
+def send_to(binding: Binding, target: str) -> Response:
+    """Send the client to ``target``, which has been checked: a redirect, or for a client that does
+    not want one ``{"url": …}``.
+    """
+    url = absolute(binding, target)
+    if _is_authjs_client() or _wants_json():
+        return json_response({"url": url})
+    return redirect_to(url)
+
+
+def redirect_to(url: str) -> Response:
+    """302, as Auth.js answers."""
+    response = Response(status=302)
+    response.location = url
+    return response
+
+
+def wants_problem() -> bool:
+    """Whether the client wants a failure as problem+json. Auth.js's own client does not: it reads
+    the error from the URL of the page that it is sent to.
+    """
+    return _wants_json() and not _is_authjs_client()
+
+
+def json_response(value: object) -> Response:
+    """``value`` by the application's JSON provider, but never with NaN in it."""
+    return Response(current_app.json.dumps(value, allow_nan=False), content_type="application/json")
+
+
+def _is_authjs_client() -> bool:
+    return "X-Auth-Return-Redirect" in request.headers
+
+
+def _wants_json() -> bool:
+    """Whether the request names JSON, and no page, as what it accepts."""
+    accept = request.headers.get("Accept", "").lower()
+    return "application/json" in accept and "text/html" not in accept

@@ -1,0 +1,50 @@
+"""``/session``: who is signed in, for the browser; and updates from there."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from ..answers import refusal
+from ..lifecycle.binding import Binding
+from ..lifecycle.change import update as change_session
+from ..lifecycle.load import load, public_session, verify
+from ..lifecycle.state import state_of
+from ..session import Session
+from .posts import Fields
+from .redirecting import json_response
+
+
+def show(binding: Binding) -> Response:
+    """The public session, or ``null``."""
+    return _public(load(state_of(binding)))
+
+
+def update(binding: Binding, fields: Fields) -> Response:
+    """Update the session from the browser: ``{"data": {…}}``."""
+    state = state_of(binding)
+    verified = verify(state)
+    if verified is None or not public_session(state, verified.token, with_callback=False):
+        raise refusal(binding, 401, "login_required", "Nobody is signed in.")
+    data = fields.get("data")
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise refusal(binding, 400, "invalid_update", "'data' is not a JSON object.")
+    return _public(change_session(state, data, from_client=True))
+
+
+def status(binding: Binding) -> Response:
+    """Whether somebody is signed in, and until when: a look at the cookie that changes nothing."""
+    state = state_of(binding)
+    verified = verify(state)
+    if verified is not None:
+        session = public_session(state, verified.token, with_callback=False)
+        if session:
+            return json_response({"status": "authenticated", "expires": session["expires"]})
+    response = json_response({"status": "unauthenticated"})
+    response.status_code = 401
+    return response
+
+
+def _public(session: Session) -> Response:
+    return json_response(dict(session) or None)

@@ -1,0 +1,137 @@
+"""The errors of this package.
+
+::
+
+    JWTSessionError
+    ├── ConfigError          a configuration value that cannot work; raised at start
+    ├── TokenError           a token that is not accepted
+    │   ├── TokenInvalid     malformed, undecryptable, or claims that break a rule
+    │   └── TokenExpired     authentic, but its time is over
+    ├── SessionTooLarge      the changed session does not fit into the cookie
+    ├── SessionClosed        changed after the response was finished, or inside a callback
+    ├── UpdateRefused        the application refuses an update
+    ├── SignInRefused        the application refuses a sign-in
+    └── InsecureTransport    a session cookie was about to be set over plain http
+
+Every class has a ``code``, a string that stays the same between releases; it is the ``code``
+of the ``application/problem+json`` bodies too. The classes with a ``status`` are answered with
+that status when a view lets them pass. No message ever holds a token or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class JWTSessionError(Exception):
+    """Base of every error of this package."""
+
+    code: ClassVar[str] = "jwtsession_error"
+    #: The HTTP status that the error is answered with, where the request can be at fault.
+    status: ClassVar[int] = 500
+
+
+class ConfigError(JWTSessionError):
+    """A configuration value, or a combination of values, that cannot work.
+
+    ``key`` is the configuration key at fault. The message names it, what it takes and what it
+    got, but never the value of a secret.
+    """
+
+    code = "config_error"
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+
+
+class TokenError(JWTSessionError):
+    """A token that is not accepted. ``reason`` is a short constant, such as ``"decryption"``."""
+
+    code = "token_error"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TokenInvalid(TokenError):
+    """The token is malformed, cannot be decrypted, or its claims break a rule."""
+
+    code = "token_invalid"
+
+
+class TokenExpired(TokenError):
+    """The token is authentic, but its time is over.
+
+    ``claims`` are the claims of the token, for code that wants to say whose session ended.
+    """
+
+    code = "token_expired"
+
+    def __init__(self, reason: str, claims: Mapping[str, Any]) -> None:
+        super().__init__(reason)
+        self.claims = claims
+
+
+class SessionTooLarge(JWTSessionError):
+    """The token of the changed session is longer than ``JWTSESSION_MAX_TOKEN_SIZE``.
+
+    ``size`` and ``limit`` are in characters of the encoded token. The session is as it was before
+    the change.
+    """
+
+    code = "session_too_large"
+    status = 413
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the session's token would have {size} characters, the limit is {limit} "
+            "(MAX_TOKEN_SIZE); keep identifiers in the token and the rest in a database"
+        )
+        self.size = size
+        self.limit = limit
+
+
+class SessionClosed(JWTSessionError):
+    """The session was used where it cannot be: changed after the response was finished (while
+    the body streams, in a teardown function), or used inside one of its own callbacks.
+    """
+
+    code = "session_closed"
+
+
+class UpdateRefused(JWTSessionError):
+    """Raise it in a jwt callback to refuse an update; the session stays as it was.
+
+    The text is shown to the client, which gets status 400.
+    """
+
+    code = "update_refused"
+    status = 400
+
+
+class SignInRefused(JWTSessionError):
+    """The sign-in was refused by the ``sign_in_callback`` or by the jwt callback (None).
+
+    ``redirect_to`` is the URL that the ``sign_in_callback`` returned, or None.
+    """
+
+    code = "access_denied"
+    status = 403
+
+    def __init__(self, message: str = "access denied", *, redirect_to: str | None = None) -> None:
+        super().__init__(message)
+        self.redirect_to = redirect_to
+
+
+class InsecureTransport(JWTSessionError):
+    """A session cookie was about to be set over plain http, outside loopback, debug and testing.
+
+    Either the client really came over http, or TLS ends at a proxy that the application does
+    not know of: apply Werkzeug's ``ProxyFix``, or set ``JWTSESSION_BASE_URL``.
+    """
+
+    code = "insecure_transport"
+    status = 400

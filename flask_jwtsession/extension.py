@@ -1,0 +1,237 @@
+"""The extension object: the callbacks, and ``init_app`` with the two hooks."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Request, Response, current_app, request
+from flask.typing import ResponseReturnValue
+
+from .answers import answer_error
+from .awaiting import as_sync
+from .config import Settings, read_settings
+from .endpoints import make_blueprint
+from .endpoints.posts import origin_verdict, refuse_cross_origin
+from .exceptions import (
+    ConfigError,
+    InsecureTransport,
+    JWTSessionError,
+    SessionTooLarge,
+    SignInRefused,
+    UpdateRefused,
+)
+from .guards import Guards, is_csrf_exempt, is_open, refuse_anonymous
+from .lifecycle.binding import EXTENSION, Binding, make_binding
+from .lifecycle.callbacks import Callbacks
+from .lifecycle.load import loaded_user
+from .lifecycle.save import finish
+from .request_checks.origin import SAFE_METHODS, Verdict
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_PREFIX = "JWTSESSION"
+
+# What a request can cause; every other error of ours is the application's.
+_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport)
+
+
+class JWTSession(Guards):
+    """Sign-in for a Flask app, carried by an encrypted JWT cookie.
+
+    ::
+
+        app = Flask(__name__)      # JWTSESSION_SECRET in the configuration or the environment
+        auth = JWTSession(app)     # or JWTSession() and auth.init_app(app)
+
+    One instance serves several apps: the callbacks are the instance's, all other state is the
+    app's.
+
+    :param app: the app to initialise at once
+    :param config_prefix: the beginning of the configuration keys. An instance with another prefix
+        than ``JWTSESSION`` has cookies, URLs, proxies, verbs and guards of its own
+        (``staff.current_session``, ``@staff.login_required``)
+    """
+
+    def __init__(self, app: Flask | None = None, *, config_prefix: str = DEFAULT_PREFIX) -> None:
+        if not re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", config_prefix):
+            raise ConfigError(repr(config_prefix), "a prefix has capital letters, digits and '_'")
+        super().__init__(config_prefix)
+        self._callbacks = Callbacks()
+        #: The blueprint of the endpoints, for extensions that take one (a rate limit, say).
+        self.blueprint = make_blueprint(config_prefix.lower(), config_prefix)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the configuration of ``app`` and connect to it.
+
+        The keys are read now and once; a later change to ``app.config`` has no effect. They are
+        listed in the configuration reference.
+
+        :raises ConfigError: a value or a combination of values cannot work, or the app has an
+            instance with this prefix already
+        """
+        bindings: dict[str, Binding] = app.extensions.setdefault(EXTENSION, {})
+        if self.config_prefix in bindings:
+            raise ConfigError(
+                f"{self.config_prefix}_…",
+                "a JWTSession with this prefix is initialised on this app already. Keep one object "
+                "and import it where it is needed; JWTSession(app) has called init_app(app).",
+            )
+        settings = read_settings(app.config, os.environ, prefix=self.config_prefix)
+        for other in bindings.values():
+            _refuse_collision(settings, other.settings)
+        binding = make_binding(app, settings, self._callbacks, self.blueprint.name)
+        bindings[self.config_prefix] = binding
+        app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
+        app.before_request(lambda: _before_request(binding))
+        app.after_request(lambda response: finish(binding, response))
+        if self.config_prefix == DEFAULT_PREFIX:
+            app.context_processor(self._template_values)
+        _answer_errors(app, binding)
+        _exempt_from_flask_wtf(app, binding)
+
+    # The callbacks. Each is a decorator, may be async, and replaces the one before it.
+
+    def jwt_callback(self, function: F) -> F:
+        """``(token, event) -> token``: what is kept, encrypted, in the cookie.
+
+        Called at sign-in, at an update, and on the first use of the session in a request; the
+        :class:`JWTEvent` says which. It gets a copy of the claims and returns the claims to keep.
+        None ends the session, or refuses the sign-in. Reserved claims are put back afterwards, but
+        for ``sub`` at sign-in. To refuse an update, raise :exc:`UpdateRefused`.
+        """
+        self._callbacks.jwt = as_sync(function)
+        return function
+
+    def session_callback(self, function: F) -> F:
+        """``(session, token) -> session``: what views, templates and the browser see.
+
+        It gets the default public session (``user`` with ``name``, ``email`` and ``image``, and
+        ``expires``) and a copy of the claims. What it returns has to be JSON.
+        """
+        self._callbacks.session = as_sync(function)
+        return function
+
+    def sign_in_callback(self, function: F) -> F:
+        """``(user, account, profile) -> True, False or a URL``: who may sign in.
+
+        Asked at every sign-in. Only True lets the person in; a URL sends them there instead.
+        """
+        self._callbacks.sign_in = as_sync(function)
+        return function
+
+    def redirect_callback(self, function: F) -> F:
+        """``(url, base_url) -> URL``: where to go after sign-in and sign-out.
+
+        ``url`` is the absolute URL that the browser asked for, if it may go there, else the
+        application's root. The URL returned has to be at the application's origin or one of
+        ``JWTSESSION_TRUSTED_ORIGINS``; otherwise the browser is sent to the application's root.
+        """
+        self._callbacks.redirect = as_sync(function)
+        return function
+
+    def user_loader(self, function: F) -> F:
+        """``(token) -> user``: what ``current_user`` is.
+
+        Called once per request, on first use. None means that nobody is signed in, for this
+        request; the cookie stays.
+        """
+        self._callbacks.user_loader = as_sync(function)
+        return function
+
+    def credentials(self, function: F) -> F:
+        """``(credentials) -> user mapping or None``: check a user name and a password.
+
+        ``credentials`` are the fields of the form or JSON body sent to
+        ``POST /auth/callback/credentials``. The user's ``id`` becomes ``sub``. The callback should
+        take as long for a name that does not exist as for a wrong password.
+        """
+        self._callbacks.credentials = as_sync(function)
+        return function
+
+    def unauthorized_handler(self, function: F) -> F:
+        """``() -> response``: what guards answer to somebody who has to sign in."""
+        self._callbacks.unauthorized = as_sync(function)
+        return function
+
+    def request_loader(self, request: Request) -> Any:
+        """For Flask-Login: ``login_manager.request_loader(auth.request_loader)`` makes its
+        ``current_user`` the one of this session, as the ``user_loader`` returns it.
+        """
+        return loaded_user(self._state())
+
+    def _template_values(self) -> dict[str, Any]:
+        values = {"current_session": self.current_session, "current_user": self.current_user}
+        if hasattr(current_app, "login_manager"):
+            # Flask-Login's templates ask current_user.is_authenticated of somebody anonymous, too.
+            del values["current_user"]
+        return values
+
+
+def _before_request(binding: Binding) -> ResponseReturnValue | None:
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    unsafe = current.method not in SAFE_METHODS
+    if not unsafe and not binding.settings.protect_all:
+        return None
+    endpoint = current.endpoint
+    if endpoint is None:
+        return None  # no such URL, or no such method there: Flask says so
+    if unsafe and current.blueprint == binding.blueprint:
+        _exempt_from_flask_wtf(binding.app, binding)
+    elif unsafe and _is_forged(binding, current):
+        raise refuse_cross_origin(binding)
+    open_to_all = (
+        not binding.settings.protect_all
+        or current.method == "OPTIONS"
+        or is_open(binding, binding.app, endpoint)
+    )
+    return None if open_to_all else refuse_anonymous(binding)
+
+
+def _is_forged(binding: Binding, request: Request) -> bool:
+    """Whether another site started this unsafe request to a view of the application."""
+    return (
+        binding.settings.csrf_protect
+        and _carries_our_cookie(binding, request)
+        and not is_csrf_exempt(binding, binding.app, request.endpoint or "")
+        and origin_verdict(binding) is Verdict.CROSS_ORIGIN
+    )
+
+
+def _carries_our_cookie(binding: Binding, request: Request) -> bool:
+    header: str = request.environ.get("HTTP_COOKIE", "")
+    return any(cookie.name in header for one in binding.cookie_sets for cookie, _ in one.sources)
+
+
+def _answer_errors(app: Flask, binding: Binding) -> None:
+    """Answer what a request can cause, where the application has no handler of its own."""
+
+    def answer(error: JWTSessionError) -> Response:
+        return answer_error(binding, error)
+
+    registered = app.error_handler_spec[None][None]
+    for error in _ANSWERED:
+        if error not in registered:
+            app.register_error_handler(error, answer)
+
+
+def _exempt_from_flask_wtf(app: Flask, binding: Binding) -> None:
+    """Let our endpoints off Flask-WTF's token: they have a check of their own, and Auth.js's
+    client does not know that token. The application's views stay under it.
+    """
+    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
+    if exempt is not None:
+        exempt(app.blueprints[binding.blueprint])
+
+
+def _refuse_collision(settings: Settings, other: Settings) -> None:
+    for name in ("cookie_prefix", "url_prefix"):
+        if getattr(settings, name) == getattr(other, name):
+            raise ConfigError(
+                f"{settings.config_prefix}_{name.upper()}",
+                f"{getattr(settings, name)!r} is taken by {other.config_prefix} on this app",
+            )

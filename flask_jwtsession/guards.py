@@ -1,0 +1,232 @@
+"""The decorators that let only some people into a view, and what the others get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast, overload
+
+from flask import Flask, current_app, redirect, request
+from flask.typing import ResponseReturnValue
+
+from .access import Access
+from .answers import NO_STORE, client_kind, refusal
+from .lifecycle.binding import EXTENSION, Binding, current_binding
+from .lifecycle.load import load, loaded_user
+from .lifecycle.state import state_of
+from .request_checks.clients import Client
+from .request_checks.origin import SAFE_METHODS
+from .session import Session
+from .targets import back_here, page_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+Refusal = ResponseReturnValue | None
+Check = Callable[[Binding, Session], Refusal]
+
+_PUBLIC = "_jwtsession_public"
+_CSRF_EXEMPT = "_jwtsession_csrf_exempt"
+_FRESH_SECONDS = 15 * 60
+
+
+class Guards(Access):
+    """Decorators for views, sync and async, with or without parentheses.
+
+    A person who is not signed in is sent to the sign-in page; a program gets 401, HTMX 401 with
+    ``HX-Redirect``. Who is signed in but not allowed gets 403. ``OPTIONS`` passes.
+    """
+
+    @overload
+    def login_required(self, view: F) -> F: ...
+    @overload
+    def login_required(self, view: None = None) -> Callable[[F], F]: ...
+    def login_required(self, view: F | None = None) -> F | Callable[[F], F]:
+        """Let only signed-in people in."""
+        return _applied(self._guard(_anybody), view)
+
+    @overload
+    def fresh_login_required(self, view: F) -> F: ...
+    @overload
+    def fresh_login_required(
+        self, view: None = None, *, max_age: float | timedelta = ...
+    ) -> Callable[[F], F]: ...
+    def fresh_login_required(
+        self, view: F | None = None, *, max_age: float | timedelta = _FRESH_SECONDS
+    ) -> F | Callable[[F], F]:
+        """Let only people in who signed in at most ``max_age`` ago (seconds or timedelta, 15
+        minutes by default), counted from the claim ``auth_time``. The others sign in once more.
+
+        A session that an Auth.js server began has no ``auth_time`` and is never fresh.
+        """
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+
+        def check(binding: Binding, session: Session) -> Refusal:
+            signed_in_at = session.token.get("auth_time")
+            if signed_in_at is not None and binding.clock() - signed_in_at <= seconds:
+                return None
+            return refuse_unauthorized(
+                binding, "fresh_login_required", "Sign in once more to go on."
+            )
+
+        return _applied(self._guard(check), view)
+
+    def roles_required(self, *roles: str, any_of: bool = False) -> Callable[[F], F]:
+        """Let only people in who have all of ``roles``, or with ``any_of=True`` one of them.
+
+        Roles are the claim ``roles`` (a list) or ``role`` (a string) of the token.
+        """
+        if not roles or not all(isinstance(role, str) for role in roles):
+            raise TypeError('roles_required() takes the names of roles: @roles_required("admin")')
+
+        def check(binding: Binding, session: Session) -> Refusal:
+            held = _roles_of(session)
+            if any(role in held for role in roles) if any_of else held.issuperset(roles):
+                return None
+            raise refusal(binding, 403, "role_required", "You may not do this.")
+
+        return self._guard(check)
+
+    def claims_required(self, **claims: Any) -> Callable[[F], F]:
+        """Let only people in whose token has each of these claims with this value."""
+        if not claims:
+            raise TypeError("claims_required() takes claims: @claims_required(company_id=7)")
+
+        def check(binding: Binding, session: Session) -> Refusal:
+            token = session.token
+            if all(name in token and _same(token[name], claims[name]) for name in claims):
+                return None
+            raise refusal(binding, 403, "claim_required", "You may not do this.")
+
+        return self._guard(check)
+
+    @overload
+    def public(self, view: F) -> F: ...
+    @overload
+    def public(self, view: None = None) -> Callable[[F], F]: ...
+    def public(self, view: F | None = None) -> F | Callable[[F], F]:
+        """Let everybody in, under ``JWTSESSION_PROTECT_ALL``."""
+        return _applied(_marker(_PUBLIC, self.config_prefix), view)
+
+    @overload
+    def csrf_exempt(self, view: F) -> F: ...
+    @overload
+    def csrf_exempt(self, view: None = None) -> Callable[[F], F]: ...
+    def csrf_exempt(self, view: F | None = None) -> F | Callable[[F], F]:
+        """Let requests of other origins in that carry our cookie. For views that something else
+        protects, such as a signature.
+        """
+        return _applied(_marker(_CSRF_EXEMPT, self.config_prefix), view)
+
+    def _guard(self, check: Check) -> Callable[[F], F]:
+        def decorate(guarded: F) -> F:
+            # A plain function around async views too: the session is loaded, and its callbacks run,
+            # before the coroutine starts.
+            @wraps(guarded)
+            def guard(*args: Any, **kwargs: Any) -> Any:
+                if request.method != "OPTIONS":
+                    refused = _refused(current_binding(self.config_prefix), check)
+                    if refused is not None:
+                        return refused
+                return current_app.ensure_sync(guarded)(*args, **kwargs)
+
+            return cast(F, guard)
+
+        return decorate
+
+
+def refuse_anonymous(binding: Binding) -> Refusal:
+    """None if somebody is signed in, else what they get. Raises Werkzeug's exceptions."""
+    return _refused(binding, _anybody)
+
+
+def is_open(binding: Binding, app: Flask, endpoint: str) -> bool:
+    """Whether an endpoint is open although everything is protected: a view under ``@public``,
+    static files, or a page of this package.
+    """
+    return (
+        _has_mark(_PUBLIC, binding, app, endpoint)
+        or _is_static(app, endpoint)
+        or endpoint.partition(".")[0] in _our_blueprints(app)
+    )
+
+
+def is_csrf_exempt(binding: Binding, app: Flask, endpoint: str) -> bool:
+    """Whether a view is under ``@csrf_exempt``."""
+    return _has_mark(_CSRF_EXEMPT, binding, app, endpoint)
+
+
+def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseReturnValue:
+    """What somebody gets who has to sign in: the application's ``unauthorized_handler``, a
+    redirect, or 401 raised.
+    """
+    if binding.callbacks.unauthorized is not None:
+        answer: ResponseReturnValue = binding.callbacks.unauthorized()
+        return answer
+    kind = client_kind()
+    sign_in = page_path(binding, "sign_in", callbackUrl=back_here(binding))
+    if kind is Client.PAGE:
+        response = redirect(sign_in, 302 if request.method in SAFE_METHODS else 303)
+        response.headers["Cache-Control"] = NO_STORE
+        return response
+    headers = {"HX-Redirect": sign_in} if kind is Client.HTMX else None
+    raise refusal(binding, 401, code, detail, headers=headers)
+
+
+def _refused(binding: Binding, check: Check) -> Refusal:
+    state = state_of(binding)
+    session = load(state)
+    known = bool(session)
+    if known and binding.callbacks.user_loader is not None:
+        known = loaded_user(state) is not None
+    if not known:
+        return refuse_unauthorized(binding, "login_required", "Sign in to go on.")
+    return check(binding, session)
+
+
+def _anybody(binding: Binding, session: Session) -> Refusal:
+    return None
+
+
+def _roles_of(session: Session) -> set[str]:
+    token = session.token
+    roles = token.get("roles")
+    held = {role for role in roles if isinstance(role, str)} if isinstance(roles, list) else set()
+    role = token.get("role")
+    return held | {role} if isinstance(role, str) else held
+
+
+def _same(held: object, wanted: object) -> bool:
+    """Equal, and not just equal in Python: a claim 1 is not True."""
+    return isinstance(held, bool) == isinstance(wanted, bool) and held == wanted
+
+
+def _applied(decorate: Callable[[F], F], view: F | None) -> F | Callable[[F], F]:
+    """A decorator used without parentheses, or with."""
+    return decorate if view is None else decorate(view)
+
+
+def _marker(mark: str, config_prefix: str) -> Callable[[F], F]:
+    def decorate(marked: F) -> F:
+        prefixes: frozenset[str] = getattr(marked, mark, frozenset())
+        setattr(marked, mark, prefixes | {config_prefix})
+        return marked
+
+    return decorate
+
+
+def _has_mark(mark: str, binding: Binding, app: Flask, endpoint: str) -> bool:
+    view = app.view_functions.get(endpoint)
+    return binding.settings.config_prefix in getattr(view, mark, ())
+
+
+def _our_blueprints(app: Flask) -> set[str]:
+    return {binding.blueprint for binding in app.extensions[EXTENSION].values()}
+
+
+def _is_static(app: Flask, endpoint: str) -> bool:
+    """Whether Flask itself made this endpoint, for a static folder."""
+    owner, _, name = endpoint.rpartition(".")
+    if name != "static":
+        return False
+    scaffold = app.blueprints.get(owner) if owner else app
+    return scaffold is not None and scaffold.has_static_folder

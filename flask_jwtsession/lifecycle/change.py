@@ -1,0 +1,189 @@
+"""What a view does to the session: sign in, update, sign out.
+
+Each change is encoded at once, so that an error surfaces where the change is made, and nothing of
+the request's state is touched before that has succeeded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..exceptions import SignInRefused, UpdateRefused
+from ..session import NOBODY, Account, JWTEvent, Session, Trigger
+from ..signals import send, session_updated, signed_in, signed_out
+from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
+from . import csrf, save
+from .callbacks import require_mapping, running_callback
+from .load import public_session, verify
+from .state import UNSET, RequestSession, Token
+
+_log = logging.getLogger("flask_jwtsession")
+
+
+def sign_in(
+    state: RequestSession,
+    user: Mapping[str, Any],
+    *,
+    account: Account | None,
+    profile: Mapping[str, Any] | None,
+    claims: Mapping[str, Any] | None,
+) -> Session:
+    """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`."""
+    state.open_for_change()
+    state.require_safe_transport()
+    if not isinstance(user, Mapping):
+        raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
+    previous = _session_before(state)
+    _ask_sign_in_callback(state, user, account, profile)
+    before: dict[str, Any] = {
+        **_claims_of(user, account),
+        **(claims or {}),
+        "sid": new_session_id(),
+        "auth_time": state.binding.clock(),
+    }
+    before.pop(PRIVATE, None)
+    after = before
+    callback = state.binding.callbacks.jwt
+    if callback is not None:
+        event = JWTEvent(trigger=Trigger.SIGN_IN, user=user, account=account, profile=profile)
+        with running_callback(state):
+            returned = callback(dict(before), event)
+        if returned is None:
+            raise SignInRefused("the jwt callback refused the sign-in")
+        after = put_back_reserved(
+            require_mapping(returned, "jwt callback"), before, at_sign_in=True
+        )
+    if subject(after) is None:
+        raise ValueError(
+            "sign_in() needs a subject: give the user an 'id' (a non-empty str, or an int), or set "
+            "'sub' in the jwt callback"
+        )
+    if account is not None:
+        after[PRIVATE] = {"account": account.to_claims()}
+    session = _begin(state, after)
+    csrf.renew(state)
+    _log.info("Signed in: subject %s", _anonymous_id(state, session))
+    if previous is not None:
+        send(signed_out, state.binding.app, session=previous, reason="replaced")
+    send(signed_in, state.binding.app, session=session, user=user, account=account)
+    return session
+
+
+def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool) -> Session:
+    """Change the session's data; see :func:`flask_jwtsession.update_session`."""
+    state.open_for_change()
+    token = _token_before(state)
+    if token is None:
+        raise UpdateRefused("nobody is signed in")
+    state.require_safe_transport()
+    settings = state.binding.settings
+    if from_client:
+        # Before any callback sees it: what is not on the list does not exist.
+        data = {name: data[name] for name in data if name in settings.client_update_fields}
+    before = token.claims()
+    callback = state.binding.callbacks.jwt
+    if callback is None:
+        returned: object = {**before, **data}
+    else:
+        event = JWTEvent(trigger=Trigger.UPDATE, data=dict(data), from_client=from_client)
+        with running_callback(state):
+            returned = callback(token.visible_claims(), event)
+    if returned is None:
+        end(state, "callback")
+        return NOBODY
+    after = put_back_reserved(require_mapping(returned, "jwt callback"), before)
+    session = _begin(state, after)
+    send(
+        session_updated,
+        state.binding.app,
+        session=session,
+        data=dict(data),
+        from_client=from_client,
+    )
+    return session
+
+
+def end(state: RequestSession, reason: str) -> None:
+    """End the session, if there is one, and delete its cookies in any case."""
+    state.open_for_change()
+    previous = _session_before(state)
+    save.delete(state)
+    state.token = None
+    state.session = NOBODY
+    state.user = None
+    csrf.renew(state)
+    if previous is not None:
+        _log.info("Signed out (%s): subject %s", reason, _anonymous_id(state, previous))
+        send(signed_out, state.binding.app, session=previous, reason=reason)
+
+
+def _begin(state: RequestSession, claims: Mapping[str, Any]) -> Session:
+    """Issue ``claims`` and make them the request's session; all of it or nothing."""
+    lines, token = save.encode(state, claims)
+    session = public_session(state, token)
+    save.replace_lines(state, lines)
+    state.token, state.session, state.user = token, session, UNSET
+    return session
+
+
+def _token_before(state: RequestSession) -> Token | None:
+    verify(state)
+    return state.token
+
+
+def _session_before(state: RequestSession) -> Session | None:
+    """The session as it stands, or None; the callbacks are not run for it."""
+    token = _token_before(state)
+    if token is None:
+        return None
+    if state.session is not None and state.session:
+        return state.session
+    return public_session(state, token, with_callback=False)
+
+
+def _ask_sign_in_callback(
+    state: RequestSession,
+    user: Mapping[str, Any],
+    account: Account | None,
+    profile: Mapping[str, Any] | None,
+) -> None:
+    callback = state.binding.callbacks.sign_in
+    if callback is None:
+        return
+    with running_callback(state):
+        answer = callback(user, account, profile)
+    if isinstance(answer, str):
+        raise SignInRefused("the sign-in goes on elsewhere", redirect_to=answer)
+    if answer is not True:  # a forgotten return must not let anybody in
+        raise SignInRefused
+
+
+def _claims_of(user: Mapping[str, Any], account: Account | None) -> dict[str, Any]:
+    """The standard claims of somebody who signs in (OpenID Connect Core section 5.1)."""
+    claims = {
+        "sub": _subject_of(user, account),
+        "name": user.get("name"),
+        "email": user.get("email"),
+        "picture": user.get("image", user.get("picture")),
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _subject_of(user: Mapping[str, Any], account: Account | None) -> str | None:
+    if account is not None and account.type != "credentials":
+        # Two providers may use one identifier for two people; an e-mail address names nobody.
+        return f"{account.provider}|{account.provider_account_id}"
+    identifier = user.get("id")
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        return str(identifier)
+    return identifier if isinstance(identifier, str) else None
+
+
+def _anonymous_id(state: RequestSession, session: Session) -> str:
+    """Which subject, for a log that must not say who: an HMAC of it."""
+    sub = str(session.token.get("sub")).encode("utf-8", "surrogatepass")
+    return hmac.new(state.binding.session_id_key, sub, hashlib.sha256).hexdigest()[:12]

@@ -1,0 +1,205 @@
+"""From the cookies of a request to its session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..cookies import candidates
+from ..exceptions import SessionTooLarge, TokenExpired, TokenInvalid
+from ..session import NOBODY, Account, JWTEvent, Session
+from ..signals import send, session_rejected, signed_out
+from ..tokens import strict_json
+from ..tokens.claims import (
+    PRIVATE,
+    Times,
+    adopt,
+    check_times,
+    put_back_reserved,
+    subject,
+)
+from ..tokens.encrypted import EncryptedTokens
+from . import save
+from .binding import Binding
+from .callbacks import refuse_inside_callback, require_mapping, running_callback
+from .state import UNSET, RequestSession, Token, Verified
+
+# Of one cookie name. A browser has one; more were planted, and each costs a decryption.
+_MAX_VALUES = 8
+
+
+def load(state: RequestSession) -> Session:
+    """The request's session; on first use the callbacks run, and a due cookie is written."""
+    state.read = True
+    if state.session is None:
+        refuse_inside_callback(state, "loaded")
+        with state.lock:
+            if state.session is None:
+                # If a callback raises, the error is the application's. The rest of this request,
+                # its error page for example, is then nobody's; the cookie stays.
+                state.session = NOBODY
+                state.session = _load(state)
+    return state.session
+
+
+def verify(state: RequestSession) -> Verified | None:
+    """What the cookies say, decrypted and checked, without any callback."""
+    state.read = True
+    with state.lock:
+        if state.verified is UNSET:
+            state.verified = _verify(state)
+            if state.verified is not None:
+                state.token = state.verified.token
+        return state.verified
+
+
+def public_session(state: RequestSession, token: Token, *, with_callback: bool = True) -> Session:
+    """The session that ``token`` stands for."""
+    claims = token.claims()
+    private = claims.pop(PRIVATE, {})
+    user = {name: claims.get(claim) for name, claim in _USER_CLAIMS.items()}
+    public: Mapping[str, Any] = {"user": user, "expires": _iso_time(token.expires)}
+    callback = state.binding.callbacks.session
+    if callback is not None and with_callback:
+        with running_callback(state):
+            returned = callback(public, token.visible_claims())
+        public = dict(require_mapping(returned, "session callback"))
+    return Session(
+        public,
+        claims,
+        subject=subject(claims),
+        expires=token.expires,
+        account=Account.from_claims(private.get("account")),
+    )
+
+
+def loaded_user(state: RequestSession) -> Any:
+    """Who is signed in: the session's user, or what the ``user_loader`` makes of the token."""
+    session = load(state)
+    if state.user is not UNSET:
+        return state.user
+    loader = state.binding.callbacks.user_loader
+    if not session or loader is None:
+        state.user = session.user
+        return state.user
+    with running_callback(state), state.lock:
+        state.user = loader(dict(session.token))
+    if state.user is None:
+        # The person is gone though the token is not: nobody, for this request.
+        state.session, state.token = NOBODY, None
+    return state.user
+
+
+_USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
+
+
+def _load(state: RequestSession) -> Session:
+    verified = verify(state)
+    if verified is None:
+        if state.expired is not None:
+            session = public_session(state, state.expired, with_callback=False)
+            save.delete(state)
+            send(signed_out, state.binding.app, session=session, reason="expired")
+        return NOBODY
+    claims, changed = _after_jwt_callback(state, verified.token)
+    if claims is None:
+        session = public_session(state, verified.token, with_callback=False)
+        save.delete(state)
+        state.token = None
+        send(signed_out, state.binding.app, session=session, reason="callback")
+        return NOBODY
+    if state.transport_is_safe and not state.closed and (changed or _is_due(state, verified)):
+        try:
+            save.issue(state, claims)
+        except SessionTooLarge:
+            if changed:
+                raise
+            # Nothing was changed: it is the limit that is new. The old cookie is good until it
+            # ends.
+            state.binding.security_log.warning(
+                "too_large", "A session is too large to be issued again; it will run out."
+            )
+    return public_session(state, state.token or verified.token)
+
+
+def _after_jwt_callback(state: RequestSession, token: Token) -> tuple[dict[str, Any] | None, bool]:
+    """All claims after the callback of a plain load, and whether it changed any."""
+    before = token.claims()
+    callback = state.binding.callbacks.jwt
+    if callback is None:
+        return before, False
+    with running_callback(state):
+        returned = callback(token.visible_claims(), JWTEvent())
+    if returned is None:
+        return None, True
+    claims = put_back_reserved(require_mapping(returned, "jwt callback"), before)
+    # Compared as JSON only if they differ at all: a tuple that was a list is no change.
+    changed = claims != before and strict_json.dump(claims) != strict_json.dump(before)
+    return claims, changed
+
+
+def _is_due(state: RequestSession, verified: Verified) -> bool:
+    age = max(0.0, state.binding.clock() - verified.times.issued)
+    return verified.foreign or age >= state.binding.settings.update_age
+
+
+def _verify(state: RequestSession) -> Verified | None:
+    binding = state.binding
+    accepted: list[Verified] = []
+    rejected: str | None = None
+    for cookie, tokens in state.cookies.sources:
+        try:
+            values = candidates(state.sent[cookie.name], cookie)
+            if len(values) > _MAX_VALUES:
+                raise TokenInvalid("ambiguous")
+        except TokenInvalid as error:
+            rejected = error.reason
+            continue
+        for value in values:
+            try:
+                token, times = _read(binding, tokens, value)
+            except TokenExpired as error:
+                rejected = error.reason
+                state.expired = _expired(error)
+            except TokenInvalid as error:
+                rejected = error.reason
+            else:
+                accepted.append(Verified(token, times, cookie is not state.cookies.session))
+        if accepted:
+            break
+    if len(accepted) > 1:
+        # Which one is the person's and which one was planted (RFC 6265 section 8.6) nobody can say.
+        rejected = "ambiguous"
+    if rejected is not None:
+        binding.security_log.warning(
+            f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
+        )
+        send(session_rejected, binding.app, reason=rejected)
+    if len(accepted) != 1:
+        return None
+    state.expired = None
+    return accepted[0]
+
+
+def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token, Times]:
+    payload = tokens.decode(value)
+    try:
+        claims = strict_json.parse_object(payload)
+    except ValueError:
+        raise TokenInvalid("payload") from None
+    times = check_times(claims, binding.settings.lifetimes, binding.clock())
+    whole = adopt(claims, times, binding.session_id_key)
+    if whole != claims:
+        payload = strict_json.dump(whole)
+    return Token(payload, times.expires), times
+
+
+def _expired(error: TokenExpired) -> Token:
+    return Token(strict_json.dump(error.claims), error.claims["exp"])
+
+
+def _iso_time(seconds: float) -> str:
+    """As JavaScript's ``Date.toISOString``."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,121 @@
+"""From the session back to the response. Nothing here calls out: no callback, signal or network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Any
+
+from flask import Response, request
+
+from ..exceptions import SessionTooLarge
+from ..tokens import strict_json
+from ..tokens.claims import stamp
+from .binding import Binding
+from .state import RequestSession, Token
+
+
+def encode(state: RequestSession, claims: Mapping[str, Any]) -> tuple[dict[str, str], Token]:
+    """The cookie lines and the token of ``claims``, issued now. Changes nothing.
+
+    Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
+    """
+    binding, now = state.binding, state.binding.clock()
+    stamped = stamp(claims, binding.settings.lifetimes, now)
+    try:
+        payload = strict_json.dump(stamped)
+    except (TypeError, ValueError):
+        raise TypeError(f"these claims cannot be kept as JSON: {_not_json(claims)}") from None
+    text = state.cookies.tokens.encode(payload)
+    if len(text) > binding.settings.max_token_size:
+        raise SessionTooLarge(len(text), binding.settings.max_token_size)
+    expires = stamped["exp"]
+    cookie = state.cookies.session
+    lines = cookie.set_lines(text, sent=state.names_sent(cookie), expires=expires, now=now)
+    return {**_delete_other_sources(state), **lines}, Token(payload, expires)
+
+
+def issue(state: RequestSession, claims: Mapping[str, Any]) -> None:
+    """Issue ``claims`` as the request's token, and prepare its cookie."""
+    lines, token = encode(state, claims)
+    replace_lines(state, lines)
+    state.token = token
+
+
+def delete(state: RequestSession) -> None:
+    """Prepare the deletion of the session cookie, and of every chunk that the browser has."""
+    if state.closed:
+        return
+    cookie = state.cookies.session
+    lines = cookie.delete_lines(sent=state.names_sent(cookie))
+    replace_lines(state, {**_delete_other_sources(state), **lines})
+
+
+def replace_lines(state: RequestSession, lines: Mapping[str, str]) -> None:
+    """Make ``lines`` all that the response says of the session cookie."""
+    csrf = state.cookies.csrf
+    state.lines = {name: line for name, line in state.lines.items() if csrf.owns(name)}
+    state.lines.update(lines)
+
+
+def finish(binding: Binding, response: Response) -> Response:
+    """The ``after_request`` hook: write what was prepared.
+
+    Flask may call it twice in one request, and without any other hook of ours having run.
+    """
+    headers = response.headers
+    if "Set-Cookie" in headers and _carries_ours(binding, response):
+        # A cached Response object of an earlier request, and somebody else's cookie.
+        response = _with_own_headers(response)
+        foreign = [line for line in headers.getlist("Set-Cookie") if not _is_ours(binding, line)]
+        response.headers.setlist("Set-Cookie", foreign)
+    state: RequestSession | None = request.environ.get(binding.environ_key)
+    if state is None:
+        return response
+    state.closed = True
+    if state.lines:
+        # The view may have returned one Response object to several requests at once. The lines of
+        # this person go into headers that belong to this response alone.
+        response = _with_own_headers(response)
+        for line in state.lines.values():
+            response.headers.add("Set-Cookie", line)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "private, no-store"
+    if state.read or state.lines:
+        response.vary.add("Cookie")
+    return response
+
+
+def _with_own_headers(response: Response) -> Response:
+    own = copy(response)
+    own.headers = response.headers.copy()
+    return own
+
+
+def _carries_ours(binding: Binding, response: Response) -> bool:
+    return any(_is_ours(binding, line) for line in response.headers.getlist("Set-Cookie"))
+
+
+def _is_ours(binding: Binding, line: str) -> bool:
+    name = line.partition("=")[0]
+    return any(cookie.owns(name) for one in binding.cookie_sets for cookie in one.all())
+
+
+def _delete_other_sources(state: RequestSession) -> dict[str, str]:
+    """Lines that delete the cookie of NextAuth v4, once its session lives in ours."""
+    lines: dict[str, str] = {}
+    for cookie, _ in state.cookies.sources:
+        if cookie is not state.cookies.session and state.sent[cookie.name]:
+            lines.update(cookie.delete_lines(sent=state.names_sent(cookie)))
+    return lines
+
+
+def _not_json(claims: Mapping[str, Any]) -> str:
+    """Which claims are at fault, and of what type they are; never their values."""
+    faults = []
+    for name, value in claims.items():
+        try:
+            strict_json.dump({name: value})
+        except (TypeError, ValueError):
+            faults.append(f"{name!r} ({type(value).__name__})")
+    return ", ".join(faults)

@@ -1,0 +1,168 @@
+"""What one request knows of its session. It lives in the WSGI environ.
+
+Not on ``flask.g``: on Flask up to 3.1 a streaming response that nobody reads to its end can leave
+an application context behind on its thread, and the next request there, somebody else's, would find
+this one's session in it. An environ belongs to one request, whatever happens to contexts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from threading import RLock
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flask import Request, request
+from werkzeug.exceptions import BadRequest
+
+from ..cookies import Cookie, read_cookies
+from ..exceptions import InsecureTransport, SessionClosed
+from ..request_checks.origin import parse_origin
+from ..session import Session
+from ..tokens import strict_json
+from ..tokens.claims import PRIVATE, Times
+from .binding import Binding, CookieSet
+from .callbacks import refuse_inside_callback
+
+UNSET: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Claims that were verified or just issued, as the JSON that they are encoded from.
+
+    Kept as text, because whoever gets the claims gets a copy of their own: no callback can change
+    what another one, or the next save, sees.
+    """
+
+    payload: bytes
+    expires: float
+
+    def claims(self) -> dict[str, Any]:
+        """All claims, our private block included."""
+        return strict_json.parse_object(self.payload)
+
+    def visible_claims(self) -> dict[str, Any]:
+        """The claims that the application sees."""
+        claims = self.claims()
+        claims.pop(PRIVATE, None)
+        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the request's cookies say. ``foreign``: it did not come from the cookie we write."""
+
+    token: Token
+    times: Times
+    foreign: bool
+
+
+class RequestSession:
+    """One request's session of one instance."""
+
+    __slots__ = (
+        "binding", "closed", "cookies", "csrf_token", "expired", "lines", "lock", "read", "sent",
+        "session", "token", "transport_is_safe", "user", "verified",
+    )  # fmt: skip
+
+    def __init__(self, binding: Binding, request: Request) -> None:
+        secure = is_secure(binding, request)
+        self.binding = binding
+        self.cookies: CookieSet = binding.https if secure else binding.http
+        self.transport_is_safe = secure or _plain_http_is_allowed(binding, request)
+        header = request.environ.get("HTTP_COOKIE", "")
+        #: The values of each of our cookies in the request, by full name.
+        self.sent = {cookie.name: read_cookies(header, cookie) for cookie in self.cookies.all()}
+        self.lock = RLock()
+        #: What the cookies say; UNSET until they were looked at.
+        self.verified: Verified | Any | None = UNSET
+        #: The claims of a cookie whose time is over.
+        self.expired: Token | None = None
+        #: The claims as they stand: verified, or issued in this request. None: nobody's.
+        self.token: Token | None = None
+        self.session: Session | None = None
+        self.user: Any = UNSET
+        #: The Set-Cookie lines of the response, by cookie name.
+        self.lines: dict[str, str] = {}
+        self.csrf_token: str | None = None
+        self.read = False
+        self.closed = False
+
+    def names_sent(self, cookie: Cookie) -> list[str]:
+        """The names of a cookie and its chunks that the browser has."""
+        return list(self.sent[cookie.name])
+
+    def open_for_change(self) -> None:
+        """Raise unless the session can be changed now."""
+        refuse_inside_callback(self, "changed")
+        if self.closed:
+            raise SessionClosed(
+                "the response is finished and its headers are gone; change the session in the view"
+            )
+
+    def require_safe_transport(self) -> None:
+        """Raise :exc:`InsecureTransport` where a session cookie may not be set."""
+        if not self.transport_is_safe:
+            prefix = self.binding.settings.config_prefix
+            self.binding.security_log.warning(
+                "insecure_transport",
+                "A session cookie was not set, because the request came over plain http. If TLS "
+                "ends at a proxy, apply werkzeug.middleware.proxy_fix.ProxyFix or set "
+                f"{prefix}_BASE_URL; to allow plain http, set {prefix}_COOKIE_SECURE = False.",
+            )
+            raise InsecureTransport("a session cookie needs https")
+
+
+def state_of(binding: Binding) -> RequestSession:
+    """The current request's session; made, but not looked into, on first use."""
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    state = current.environ.get(binding.environ_key)
+    if state is None:
+        state = current.environ[binding.environ_key] = RequestSession(binding, current)
+    return state  # type: ignore[no-any-return]
+
+
+def is_secure(binding: Binding, request: Request) -> bool:
+    """Whether the browser is on https: configured, or else as the WSGI server says.
+
+    ``X-Forwarded-Proto`` counts only where ``ProxyFix`` has put it into the environ.
+    """
+    settings = binding.settings
+    if settings.cookie_secure is not None:
+        return settings.cookie_secure
+    if settings.base_url is not None:
+        return settings.base_url.startswith("https:")
+    return request.is_secure
+
+
+def own_origin(binding: Binding, request: Request) -> str:
+    """The application's origin: ``BASE_URL``, or else what the request was sent to.
+
+    Raises :exc:`~werkzeug.exceptions.BadRequest` for a ``Host`` that is none.
+    """
+    if binding.settings.base_url is not None:
+        return binding.settings.base_url
+    origin = parse_origin(f"{request.scheme}://{request.host}")
+    if origin is None:
+        raise BadRequest("The Host header is not a host name.")
+    return origin
+
+
+def _plain_http_is_allowed(binding: Binding, request: Request) -> bool:
+    if binding.settings.cookie_secure is False:
+        return True
+    return binding.app.debug or binding.app.testing or _is_loopback(request)
+
+
+def _is_loopback(request: Request) -> bool:
+    # The Host header, and not the peer's address, which behind a proxy is always this machine's:
+    # what counts is which host the browser will send the cookie to.
+    host = urlsplit(f"//{request.host}").hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""What a request must pass before it may change anything. Functions over values; no Flask."""

@@ -1,0 +1,92 @@
+"""URLs of this application that a browser is sent to, and the ones it asked to be sent to."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from flask import request, url_for
+
+from .lifecycle.binding import Binding
+from .lifecycle.state import own_origin
+from .request_checks.origin import SAFE_METHODS
+from .request_checks.redirects import safe_target
+
+
+def page_path(binding: Binding, page: str, **parameters: str | None) -> str:
+    """The path of a page: the application's own (``JWTSESSION_PAGES``), or the built-in one.
+
+    :param page: ``"sign_in"``, ``"sign_out"`` or ``"error"``
+    :param parameters: of the query; None leaves one out
+    """
+    own = binding.settings.pages.get(page)
+    if own is None:
+        path = url_for(f"{binding.blueprint}.{page.replace('_', '')}")
+    else:
+        path = request.script_root + own
+    query = urlencode({name: value for name, value in parameters.items() if value is not None})
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+
+
+def absolute(binding: Binding, target: str) -> str:
+    """``target`` with our origin, if it is a path."""
+    return own_origin(binding, request) + target if target.startswith("/") else target
+
+
+def default_target(binding: Binding) -> str:
+    """Where a browser goes that asked for nothing, or for something that it may not have."""
+    return own_origin(binding, request) + request.script_root
+
+
+def chosen_target(binding: Binding, requested: object) -> str:
+    """The absolute URL to send the browser to, when it asked for ``requested``.
+
+    The ``redirect_callback`` may choose another. Its choice too must be here or at one of
+    ``JWTSESSION_TRUSTED_ORIGINS``.
+    """
+    target = _allowed(binding, requested)
+    callback = binding.callbacks.redirect
+    if callback is not None:
+        origin = own_origin(binding, request)
+        asked = target if target is not None else default_target(binding)
+        target = _allowed(binding, callback(absolute(binding, asked), origin))
+    return default_target(binding) if target is None else absolute(binding, target)
+
+
+def requested_target() -> str | None:
+    """What the query asks for: ``callbackUrl``, or ``next``; None if it is not one clear wish."""
+    for name in ("callbackUrl", "next"):
+        values = request.args.getlist(name)
+        if values:
+            return values[0] if len(values) == 1 else None
+    return None
+
+
+def back_here(binding: Binding) -> str | None:
+    """The URL that leads back to where the browser wanted to go, or None if none does."""
+    headers = request.headers
+    if headers.get("HX-Request") == "true":
+        wanted: str | None = headers.get("HX-Current-URL")
+    elif request.method in SAFE_METHODS:
+        wanted = quote(request.script_root + request.path, safe="/:@!$&'()*+,;=~-._")
+        if request.query_string:
+            wanted += "?" + request.query_string.decode("latin-1")
+    else:
+        # The page with the form, and not what the form was sent to.
+        wanted = headers.get("Referer")
+    return _allowed(binding, wanted)
+
+
+def _allowed(binding: Binding, requested: object) -> str | None:
+    origin = own_origin(binding, request)
+    target = safe_target(requested, {origin, *binding.settings.trusted_origins})
+    if target is None or _leads_in_a_circle(binding, target):
+        return None
+    return target
+
+
+def _leads_in_a_circle(binding: Binding, target: str) -> bool:
+    """Whether ``target`` is one of our own pages, which would send the browser on once more."""
+    path = unquote(urlsplit(target).path)
+    below = request.script_root + binding.settings.url_prefix
+    pages = {request.script_root + urlsplit(page).path for page in binding.settings.pages.values()}
+    return path == below or path.startswith(below + "/") or path in pages

@@ -1,0 +1,77 @@
+"""Keys: derived from the secrets once, when the application starts.
+
+The derivation is that of Auth.js v5, so that both sides can read each other's cookies: HKDF with
+SHA-256 (RFC 5869) over the secret, the cookie's full name as the salt. A key therefore belongs to
+one cookie name, and a token pasted from one cookie into another has no key there.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc.jwk import OctKey, thumbprint
+
+ContentEncryption = Literal["A256CBC-HS512", "A256GCM"]
+
+# The first is what new tokens are made with.
+_KEY_BYTES: dict[ContentEncryption, int] = {"A256CBC-HS512": 64, "A256GCM": 32}
+_THUMBPRINT_DIGEST: dict[ContentEncryption, Literal["sha512", "sha256"]] = {
+    "A256CBC-HS512": "sha512",
+    "A256GCM": "sha256",
+}
+
+
+def derive_key(secret: bytes, *, salt: str, info: str, length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869) of a secret: ``length`` bytes for one purpose."""
+    return HKDF(hashes.SHA256(), length, salt.encode(), info.encode()).derive(secret)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One symmetric key, for one content encryption. ``kid`` is its RFC 7638 thumbprint."""
+
+    enc: ContentEncryption
+    kid: str
+    jwk: OctKey = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The keys of one cookie name.
+
+    ``encryption`` is the key that new tokens are made with; ``by_kid`` has every key by content
+    encryption and ``kid``; ``newest`` the key for a token without a ``kid``, by content encryption.
+    """
+
+    encryption: Key
+    by_kid: dict[tuple[str, str], Key]
+    newest: dict[str, Key]
+
+
+def authjs_keys(secrets: Sequence[bytes], salt: str) -> KeyRing:
+    """The keys of an Auth.js v5 cookie; ``salt`` is the cookie's full name."""
+    info = f"Auth.js Generated Encryption Key ({salt})"
+    keys = [_content_key(secret, salt, info, enc) for enc in _KEY_BYTES for secret in secrets]
+    newest: dict[str, Key] = {}
+    for key in keys:
+        newest.setdefault(key.enc, key)
+    return KeyRing(keys[0], {(key.enc, key.kid): key for key in keys}, newest)
+
+
+def nextauth_v4_keys(secrets: Sequence[bytes]) -> KeyRing:
+    """The keys of a NextAuth v4 session cookie: empty salt, ``A256GCM``, and no ``kid``."""
+    info = "NextAuth.js Generated Encryption Key"
+    key = _content_key(secrets[0], "", info, "A256GCM")
+    return KeyRing(key, {}, {"A256GCM": key})
+
+
+def _content_key(secret: bytes, salt: str, info: str, enc: ContentEncryption) -> Key:
+    raw = derive_key(secret, salt=salt, info=info, length=_KEY_BYTES[enc])
+    members = {"k": urlsafe_b64encode(raw).rstrip(b"=").decode(), "kty": "oct"}
+    kid = thumbprint(members, digest_method=_THUMBPRINT_DIGEST[enc])
+    return Key(enc, kid, OctKey.import_key(raw))

@@ -1,0 +1,72 @@
+"""JSON as RFC 8259 and RFC 7493 (I-JSON) want it, for everything that comes from outside.
+
+Python's parser also takes NaN, Infinity and 1e400, the last of two equal names, UTF-16 and lone
+surrogates. Each of them is a value that two readers of one text understand differently.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any, NoReturn
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """The JSON object that the UTF-8 text is.
+
+    Raises :exc:`ValueError` for everything else: another top-level type, equal names in one
+    object, NaN and infinities, numbers that overflow, text that is not UTF-8, trailing text, too
+    deep nesting.
+    """
+    try:
+        value = _decoder.decode(data.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def check_tree(value: object, *, depth: int) -> None:
+    """Raise :exc:`ValueError` if ``value`` nests deeper than ``depth`` or has a lone surrogate."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a lone surrogate in a string") from None
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError("nested too deeply")
+        for item in value.items() if isinstance(value, dict) else value:
+            if isinstance(item, tuple):
+                check_tree(item[0], depth=depth)
+                item = item[1]
+            check_tree(item, depth=depth - 1)
+
+
+def dump(value: object) -> bytes:
+    """Compact UTF-8 JSON. Raises :exc:`TypeError` or :exc:`ValueError` for what is not JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("an object has two members of one name")
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_constant=_not_json
+)
