@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cached_property
+from math import ceil
 
 from .exceptions import TokenInvalid
 
@@ -69,7 +70,7 @@ class Cookie:
         # Max-Age does not depend on the browser's clock and wins over Expires (RFC 6265 section
         # 4.1.2.2); Expires is for what only knows that.
         lifetime = (
-            f"Expires={formatdate(expires, usegmt=True)}; Max-Age={max(0, int(expires - now))}"
+            f"Expires={formatdate(expires, usegmt=True)}; Max-Age={max(0, ceil(expires - now))}"
         )
         chunks = self._split(value, len(lifetime))
         lines = {

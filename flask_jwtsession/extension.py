@@ -87,8 +87,8 @@ class JWTSession(Guards):
         binding = make_binding(app, settings, self._callbacks, self.blueprint.name)
         bindings[self.config_prefix] = binding
         app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
-        app.before_request(lambda: _before_request(binding))
-        app.after_request(lambda response: finish(binding, response))
+        app.before_request(_before_request(binding))
+        app.after_request(_after_request(binding))
         if self.config_prefix == DEFAULT_PREFIX:
             app.context_processor(self._template_values)
         _answer_errors(app, binding)
@@ -172,11 +172,28 @@ class JWTSession(Guards):
         return values
 
 
-def _before_request(binding: Binding) -> ResponseReturnValue | None:
-    current = request._get_current_object()  # type: ignore[attr-defined]
+def _before_request(binding: Binding) -> Callable[[], ResponseReturnValue | None]:
+    protect_all = binding.settings.protect_all
+
+    def before_request() -> ResponseReturnValue | None:
+        current = request._get_current_object()  # type: ignore[attr-defined]
+        if not protect_all and current.method in SAFE_METHODS:
+            return None
+        return _refuse(binding, current)
+
+    return before_request
+
+
+def _after_request(binding: Binding) -> Callable[[Response], Response]:
+    def after_request(response: Response) -> Response:
+        return finish(binding, response)
+
+    return after_request
+
+
+def _refuse(binding: Binding, current: Request) -> ResponseReturnValue | None:
+    """What a request gets that may not reach its view; None lets it through."""
     unsafe = current.method not in SAFE_METHODS
-    if not unsafe and not binding.settings.protect_all:
-        return None
     endpoint = current.endpoint
     if endpoint is None:
         return None  # no such URL, or no such method there: Flask says so

@@ -84,14 +84,14 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
     if from_client:
         # Before any callback sees it: what is not on the list does not exist.
         data = {name: data[name] for name in data if name in settings.client_update_fields}
-    before = token.claims()
+    before = token.copy()
     callback = state.binding.callbacks.jwt
     if callback is None:
         returned: object = {**before, **data}
     else:
         event = JWTEvent(trigger=Trigger.UPDATE, data=dict(data), from_client=from_client)
         with running_callback(state):
-            returned = callback(token.visible_claims(), event)
+            returned = callback(token.visible_copy(), event)
     if returned is None:
         end(state, "callback")
         return NOBODY

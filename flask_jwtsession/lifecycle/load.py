@@ -56,21 +56,20 @@ def verify(state: RequestSession) -> Verified | None:
 
 def public_session(state: RequestSession, token: Token, *, with_callback: bool = True) -> Session:
     """The session that ``token`` stands for."""
-    claims = token.claims()
-    private = claims.pop(PRIVATE, {})
+    claims = token.claims
     user = {name: claims.get(claim) for name, claim in _USER_CLAIMS.items()}
     public: Mapping[str, Any] = {"user": user, "expires": _iso_time(token.expires)}
     callback = state.binding.callbacks.session
     if callback is not None and with_callback:
         with running_callback(state):
-            returned = callback(public, token.visible_claims())
+            returned = callback(public, token.visible_copy())
         public = dict(require_mapping(returned, "session callback"))
     return Session(
         public,
-        claims,
+        {name: value for name, value in claims.items() if name != PRIVATE},
         subject=subject(claims),
         expires=token.expires,
-        account=Account.from_claims(private.get("account")),
+        account=Account.from_claims(claims.get(PRIVATE, {}).get("account")),
     )
 
 
@@ -123,16 +122,18 @@ def _load(state: RequestSession) -> Session:
     return public_session(state, state.token or verified.token)
 
 
-def _after_jwt_callback(state: RequestSession, token: Token) -> tuple[dict[str, Any] | None, bool]:
+def _after_jwt_callback(
+    state: RequestSession, token: Token
+) -> tuple[Mapping[str, Any] | None, bool]:
     """All claims after the callback of a plain load, and whether it changed any."""
-    before = token.claims()
     callback = state.binding.callbacks.jwt
     if callback is None:
-        return before, False
+        return token.claims, False
     with running_callback(state):
-        returned = callback(token.visible_claims(), JWTEvent())
+        returned = callback(token.visible_copy(), JWTEvent())
     if returned is None:
         return None, True
+    before = token.claims
     claims = put_back_reserved(require_mapping(returned, "jwt callback"), before)
     # Compared as JSON only if they differ at all: a tuple that was a list is no change.
     changed = claims != before and strict_json.dump(claims) != strict_json.dump(before)
@@ -192,11 +193,11 @@ def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token,
     whole = adopt(claims, times, binding.session_id_key)
     if whole != claims:
         payload = strict_json.dump(whole)
-    return Token(payload, times.expires), times
+    return Token(payload, whole, times.expires), times
 
 
 def _expired(error: TokenExpired) -> Token:
-    return Token(strict_json.dump(error.claims), error.claims["exp"])
+    return Token(strict_json.dump(error.claims), error.claims, error.claims["exp"])
 
 
 def _iso_time(seconds: float) -> str:

@@ -32,7 +32,9 @@ def encode(state: RequestSession, claims: Mapping[str, Any]) -> tuple[dict[str, 
     expires = stamped["exp"]
     cookie = state.cookies.session
     lines = cookie.set_lines(text, sent=state.names_sent(cookie), expires=expires, now=now)
-    return {**_delete_other_sources(state), **lines}, Token(payload, expires)
+    return {**_delete_other_sources(state), **lines}, Token(
+        payload, strict_json.parse_object(payload), expires
+    )
 
 
 def issue(state: RequestSession, claims: Mapping[str, Any]) -> None:
@@ -63,13 +65,14 @@ def finish(binding: Binding, response: Response) -> Response:
 
     Flask may call it twice in one request, and without any other hook of ours having run.
     """
-    headers = response.headers
-    if "Set-Cookie" in headers and _carries_ours(binding, response):
-        # A cached Response object of an earlier request, and somebody else's cookie.
-        response = _with_own_headers(response)
-        foreign = [line for line in headers.getlist("Set-Cookie") if not _is_ours(binding, line)]
-        response.headers.setlist("Set-Cookie", foreign)
-    state: RequestSession | None = request.environ.get(binding.environ_key)
+    # Every response of the application comes through here; looking through the header list is
+    # a third of the price of Headers.__contains__, and lines of ours have exactly this name.
+    for name, line in response.headers:
+        if name == "Set-Cookie" and _is_ours(binding, line):
+            response = _without_our_lines(binding, response)
+            break
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    state: RequestSession | None = current.environ.get(binding.environ_key)
     if state is None:
         return response
     state.closed = True
@@ -92,8 +95,13 @@ def _with_own_headers(response: Response) -> Response:
     return own
 
 
-def _carries_ours(binding: Binding, response: Response) -> bool:
-    return any(_is_ours(binding, line) for line in response.headers.getlist("Set-Cookie"))
+def _without_our_lines(binding: Binding, response: Response) -> Response:
+    """A cached Response object answered somebody else before; what it said to them is no answer."""
+    response = _with_own_headers(response)
+    lines = response.headers.getlist("Set-Cookie")
+    others = [line for line in lines if not _is_ours(binding, line)]
+    response.headers.setlist("Set-Cookie", others)
+    return response
 
 
 def _is_ours(binding: Binding, line: str) -> bool:

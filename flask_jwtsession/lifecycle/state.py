@@ -7,6 +7,7 @@ this one's session in it. An environ belongs to one request, whatever happens to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import RLock
@@ -30,22 +31,23 @@ UNSET: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Claims that were verified or just issued, as the JSON that they are encoded from.
+    """Claims that were verified or just issued, and the JSON that they are encoded from.
 
-    Kept as text, because whoever gets the claims gets a copy of their own: no callback can change
-    what another one, or the next save, sees.
+    Whoever may change claims gets a copy of their own, made from the text: no callback can change
+    what another one, or the next save, sees. ``claims`` are only looked at.
     """
 
     payload: bytes
+    claims: Mapping[str, Any]
     expires: float
 
-    def claims(self) -> dict[str, Any]:
-        """All claims, our private block included."""
+    def copy(self) -> dict[str, Any]:
+        """A deep copy of all claims, our private block included."""
         return strict_json.parse_object(self.payload)
 
-    def visible_claims(self) -> dict[str, Any]:
-        """The claims that the application sees."""
-        claims = self.claims()
+    def visible_copy(self) -> dict[str, Any]:
+        """A deep copy of the claims that the application sees."""
+        claims = self.copy()
         claims.pop(PRIVATE, None)
         return claims
 

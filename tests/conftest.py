@@ -1,0 +1,108 @@
+"""Fixtures of all tests: an app whose clock stands still, with the usual views, and its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from blinker import NamedSignal
+from flask import Flask, jsonify
+from flask.testing import FlaskClient
+
+from flask_jwtsession import (
+    JWTSession,
+    current_session,
+    login_required,
+    session_rejected,
+    session_updated,
+    sign_in,
+    sign_out,
+    signed_in,
+    signed_out,
+    update_session,
+)
+
+from .support import Clock, make_app
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def app_and_auth(clock: Clock) -> tuple[Flask, JWTSession]:
+    app, auth = make_app(clock, CLIENT_UPDATE_FIELDS=["nick"])
+    add_views(app, auth)
+    return app, auth
+
+
+@pytest.fixture
+def app(app_and_auth: tuple[Flask, JWTSession]) -> Flask:
+    return app_and_auth[0]
+
+
+@pytest.fixture
+def auth(app_and_auth: tuple[Flask, JWTSession]) -> JWTSession:
+    return app_and_auth[1]
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def signals(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Every signal of the app, in order: name and arguments."""
+    received: list[tuple[str, dict[str, Any]]] = []
+    connected: list[tuple[NamedSignal, Any]] = []
+    for signal in (signed_in, signed_out, session_updated, session_rejected):
+
+        def receive(sender: object, _name: str = signal.name, **arguments: Any) -> None:
+            received.append((_name, arguments))
+
+        signal.connect(receive, app)
+        connected.append((signal, receive))
+    yield received
+    for signal, receiver in connected:
+        signal.disconnect(receiver)
+
+
+def add_views(app: Flask, auth: JWTSession) -> None:
+    """A view for each thing that can be done to a session, and a user whose password is ``ok``."""
+
+    @auth.credentials
+    def check(credentials: dict[str, Any]) -> dict[str, Any] | None:
+        if credentials.get("password") != "ok":
+            return None
+        return {"id": "u1", "name": "Ada", "email": "ada@example.com", "role": "admin"}
+
+    @app.get("/unused")
+    def unused() -> str:
+        return "unused"
+
+    @app.get("/session")
+    def read() -> Any:
+        return jsonify(dict(current_session) or None)
+
+    @app.get("/private")
+    @login_required
+    def private() -> str:
+        return "private"
+
+    @app.post("/sign-in")
+    def do_sign_in() -> str:
+        sign_in({"id": "u1", "name": "Ada", "email": "ada@example.com", "role": "admin"})
+        return "signed in"
+
+    @app.post("/update")
+    def do_update() -> str:
+        update_session({"company_id": 7})
+        return "updated"
+
+    @app.post("/sign-out")
+    def do_sign_out() -> str:
+        sign_out()
+        return "signed out"
