@@ -32,26 +32,28 @@ _MAX_VALUES = 8
 def load(state: RequestSession) -> Session:
     """The request's session; on first use the callbacks run, and a due cookie is written."""
     state.read = True
-    if state.session is None:
-        refuse_inside_callback(state, "loaded")
+    if state.session is not None:
+        return state.session
+    refuse_inside_callback(state, "loaded")
+    try:
         with state.lock:
             if state.session is None:
                 # If a callback raises, the error is the application's. The rest of this request,
                 # its error page for example, is then nobody's; the cookie stays.
                 state.session = NOBODY
                 state.session = _load(state)
-    return state.session
+            return state.session
+    finally:
+        _send_pending(state)
 
 
 def verify(state: RequestSession) -> Verified | None:
     """What the cookies say, decrypted and checked, without any callback."""
     state.read = True
     with state.lock:
-        if state.verified is UNSET:
-            state.verified = _verify(state)
-            if state.verified is not None:
-                state.token = state.verified.token
-        return state.verified
+        verified = _verified(state)
+    _send_pending(state)
+    return verified
 
 
 def public_session(state: RequestSession, token: Token, *, with_callback: bool = True) -> Session:
@@ -76,17 +78,11 @@ def public_session(state: RequestSession, token: Token, *, with_callback: bool =
 def loaded_user(state: RequestSession) -> Any:
     """Who is signed in: the session's user, or what the ``user_loader`` makes of the token."""
     session = load(state)
-    if state.user is not UNSET:
-        return state.user
-    loader = state.binding.callbacks.user_loader
-    if not session or loader is None:
-        state.user = session.user
-        return state.user
-    with running_callback(state), state.lock:
-        state.user = loader(dict(session.token))
-    if state.user is None:
-        # The person is gone though the token is not: nobody, for this request.
-        state.session, state.token = NOBODY, None
+    if state.user is UNSET:
+        refuse_inside_callback(state, "asked for its user")
+        with state.lock:
+            if state.user is UNSET:
+                state.user = _load_user(state, session)
     return state.user
 
 
@@ -94,32 +90,57 @@ _USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
 
 
 def _load(state: RequestSession) -> Session:
-    verified = verify(state)
+    verified = _verified(state)
     if verified is None:
-        if state.expired is not None:
-            session = public_session(state, state.expired, with_callback=False)
-            save.delete(state)
-            send(signed_out, state.binding.app, session=session, reason="expired")
-        return NOBODY
+        return NOBODY if state.expired is None else _ended(state, state.expired, "expired")
     claims, changed = _after_jwt_callback(state, verified.token)
     if claims is None:
-        session = public_session(state, verified.token, with_callback=False)
-        save.delete(state)
-        state.token = None
-        send(signed_out, state.binding.app, session=session, reason="callback")
-        return NOBODY
+        return _ended(state, verified.token, "callback")
+    token = verified.token
     if state.transport_is_safe and not state.closed and (changed or _is_due(state, verified)):
         try:
-            save.issue(state, claims)
+            token = save.issue(state, claims)
         except SessionTooLarge:
             if changed:
                 raise
-            # Nothing was changed: it is the limit that is new. The old cookie is good until it
-            # ends.
+            # Nothing was changed: it is the limit that is new. The old cookie is good to its end.
             state.binding.security_log.warning(
                 "too_large", "A session is too large to be issued again; it will run out."
             )
-    return public_session(state, state.token or verified.token)
+    elif changed:
+        # It can no longer be written, but for this request it is what the callback says.
+        payload = strict_json.dump(claims)
+        token = Token(payload, strict_json.parse_object(payload), token.expires)
+    state.token = token
+    return public_session(state, token)
+
+
+def _ended(state: RequestSession, token: Token, reason: str) -> Session:
+    """Nobody's session, after that of ``token`` has ended."""
+    session = public_session(state, token, with_callback=False)
+    state.token = None
+    save.delete(state)
+    state.pending_signals.append((signed_out, {"session": session, "reason": reason}))
+    return NOBODY
+
+
+def _load_user(state: RequestSession, session: Session) -> Any:
+    loader = state.binding.callbacks.user_loader
+    if not session or loader is None:
+        return session.user
+    with running_callback(state):
+        user = loader(dict(session.token))
+    if user is None:
+        # The person is gone though the token is not: nobody, for this request.
+        state.session, state.token = NOBODY, None
+    return user
+
+
+def _send_pending(state: RequestSession) -> None:
+    """Send what loading had to tell, now that nothing is locked: a receiver may use the session."""
+    while state.pending_signals:
+        signal, arguments = state.pending_signals.pop(0)
+        send(signal, state.binding.app, **arguments)
 
 
 def _after_jwt_callback(
@@ -143,6 +164,14 @@ def _after_jwt_callback(
 def _is_due(state: RequestSession, verified: Verified) -> bool:
     age = max(0.0, state.binding.clock() - verified.times.issued)
     return verified.foreign or age >= state.binding.settings.update_age
+
+
+def _verified(state: RequestSession) -> Verified | None:
+    if state.verified is UNSET:
+        state.verified = _verify(state)
+        if state.verified is not None:
+            state.token = state.verified.token
+    return state.verified
 
 
 def _verify(state: RequestSession) -> Verified | None:
@@ -176,7 +205,7 @@ def _verify(state: RequestSession) -> Verified | None:
         binding.security_log.warning(
             f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
         )
-        send(session_rejected, binding.app, reason=rejected)
+        state.pending_signals.append((session_rejected, {"reason": rejected}))
     if len(accepted) != 1:
         return None
     state.expired = None

@@ -37,11 +37,11 @@ def encode(state: RequestSession, claims: Mapping[str, Any]) -> tuple[dict[str, 
     )
 
 
-def issue(state: RequestSession, claims: Mapping[str, Any]) -> None:
-    """Issue ``claims`` as the request's token, and prepare its cookie."""
+def issue(state: RequestSession, claims: Mapping[str, Any]) -> Token:
+    """Issue ``claims`` anew, and prepare the cookie."""
     lines, token = encode(state, claims)
     replace_lines(state, lines)
-    state.token = token
+    return token
 
 
 def delete(state: RequestSession) -> None:

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from blinker import NamedSignal
 from flask import Request, request
 from werkzeug.exceptions import BadRequest
 
@@ -65,9 +66,22 @@ class RequestSession:
     """One request's session of one instance."""
 
     __slots__ = (
-        "binding", "closed", "cookies", "csrf_token", "expired", "lines", "lock", "read", "sent",
-        "session", "token", "transport_is_safe", "user", "verified",
-    )  # fmt: skip
+        "binding",
+        "closed",
+        "cookies",
+        "csrf_token",
+        "expired",
+        "lines",
+        "lock",
+        "pending_signals",
+        "read",
+        "sent",
+        "session",
+        "token",
+        "transport_is_safe",
+        "user",
+        "verified",
+    )
 
     def __init__(self, binding: Binding, request: Request) -> None:
         secure = is_secure(binding, request)
@@ -80,6 +94,8 @@ class RequestSession:
         self.lock = RLock()
         #: What the cookies say; UNSET until they were looked at.
         self.verified: Verified | Any | None = UNSET
+        #: What loading has to tell, once it is done.
+        self.pending_signals: list[tuple[NamedSignal, dict[str, Any]]] = []
         #: The claims of a cookie whose time is over.
         self.expired: Token | None = None
         #: The claims as they stand: verified, or issued in this request. None: nobody's.
