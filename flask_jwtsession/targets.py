@@ -38,17 +38,17 @@ def default_target(binding: Binding) -> str:
 
 
 def chosen_target(binding: Binding, requested: object) -> str:
-    """The absolute URL to send the browser to, when it asked for ``requested``.
+    """The absolute URL to send the browser to now, when it asked for ``requested``.
 
     The ``redirect_callback`` may choose another. Its choice too must be here or at one of
     ``JWTSESSION_TRUSTED_ORIGINS``.
     """
-    target = _allowed(binding, requested)
+    target = allowed_target(binding, requested)
     callback = binding.callbacks.redirect
     if callback is not None:
         origin = own_origin(binding, request)
         asked = target if target is not None else default_target(binding)
-        target = _allowed(binding, callback(absolute(binding, asked), origin))
+        target = allowed_target(binding, callback(absolute(binding, asked), origin))
     return default_target(binding) if target is None else absolute(binding, target)
 
 
@@ -73,10 +73,11 @@ def back_here(binding: Binding) -> str | None:
     else:
         # The page with the form, and not what the form was sent to.
         wanted = headers.get("Referer")
-    return _allowed(binding, wanted)
+    return allowed_target(binding, wanted)
 
 
-def _allowed(binding: Binding, requested: object) -> str | None:
+def allowed_target(binding: Binding, requested: object) -> str | None:
+    """``requested`` as it is, if the browser may be sent there later; else None."""
     origin = own_origin(binding, request)
     target = safe_target(requested, {origin, *binding.settings.trusted_origins})
     if target is None or _leads_in_a_circle(binding, target):

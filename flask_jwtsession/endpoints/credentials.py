@@ -11,7 +11,7 @@ from ..lifecycle.callbacks import require_mapping
 from ..lifecycle.change import sign_in as begin_session
 from ..lifecycle.state import state_of
 from ..session import Account
-from ..targets import chosen_target, page_path
+from ..targets import allowed_target, chosen_target, page_path
 from .posts import Fields
 from .redirecting import send_to, wants_problem
 
@@ -46,7 +46,7 @@ def _wrong(binding: Binding, requested: object) -> Response:
             binding, 401, "credentials_signin", "The user name or the password is not right."
         )
     # Auth.js keeps the target in a cookie; here it stays in the URL.
-    target = chosen_target(binding, requested) if requested is not None else None
+    target = allowed_target(binding, requested)
     return send_to(
         binding,
         page_path(

@@ -8,7 +8,7 @@ from ..answers import page, refusal
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import token_for_page
 from ..lifecycle.state import state_of
-from ..targets import chosen_target, page_path, requested_target
+from ..targets import allowed_target, page_path, requested_target
 from .posts import Fields
 from .providers import available
 from .redirecting import redirect_to, send_to
@@ -23,10 +23,9 @@ _OTHER_MESSAGE = "The sign-in did not work. Please try again."
 
 def show(binding: Binding) -> Response:
     """The built-in page, or a redirect to the application's own."""
-    requested = requested_target()
+    target = allowed_target(binding, requested_target())
     error = request.args.get("error")
     if "sign_in" in binding.settings.pages:
-        target = chosen_target(binding, requested) if requested is not None else None
         own = page_path(
             binding, "sign_in", callbackUrl=target, error=error, code=request.args.get("code")
         )
@@ -36,7 +35,7 @@ def show(binding: Binding) -> Response:
         form_targets=" ".join(["'self'", *sorted(binding.settings.trusted_origins)]),
         jwtsession=binding,
         csrf_field=token_for_page(state_of(binding)),
-        callback_url=chosen_target(binding, requested),
+        callback_url=target,
         message=None if error is None else _MESSAGES.get(error, _OTHER_MESSAGE),
         providers=available(binding),
     )
@@ -46,6 +45,5 @@ def start(binding: Binding, fields: Fields, provider: str) -> Response:
     """Start a sign-in with ``provider``. For credentials that is the page with the form."""
     if provider not in available(binding):
         raise refusal(binding, 404, "unknown_provider", "There is no such provider.")
-    requested = fields.get("callbackUrl")
-    target = chosen_target(binding, requested) if requested is not None else None
+    target = allowed_target(binding, fields.get("callbackUrl"))
     return send_to(binding, page_path(binding, "sign_in", callbackUrl=target))

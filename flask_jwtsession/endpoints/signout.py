@@ -9,15 +9,14 @@ from ..lifecycle.binding import Binding
 from ..lifecycle.change import end
 from ..lifecycle.csrf import token_for_page
 from ..lifecycle.state import state_of
-from ..targets import chosen_target, page_path, requested_target
+from ..targets import allowed_target, chosen_target, page_path, requested_target
 from .posts import Fields
 from .redirecting import redirect_to, send_to
 
 
 def show(binding: Binding) -> Response:
     """The page with the button: a GET signs nobody out."""
-    requested = requested_target()
-    target = chosen_target(binding, requested) if requested is not None else None
+    target = allowed_target(binding, requested_target())
     if "sign_out" in binding.settings.pages:
         return redirect_to(page_path(binding, "sign_out", callbackUrl=target))
     return page(

@@ -177,10 +177,8 @@ def _plain_http_is_allowed(binding: Binding, request: Request) -> bool:
 def _is_loopback(request: Request) -> bool:
     # The Host header, and not the peer's address, which behind a proxy is always this machine's:
     # what counts is which host the browser will send the cookie to.
-    host = urlsplit(f"//{request.host}").hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
     try:
-        return ip_address(host).is_loopback
+        host = urlsplit(f"//{request.host}").hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
     except ValueError:
         return False

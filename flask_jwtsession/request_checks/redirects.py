@@ -22,7 +22,7 @@ _DOT = re.compile("%2e", re.IGNORECASE)
 def safe_target(value: object, allowed_origins: Collection[str]) -> str | None:
     """``value`` if a browser may be sent there, else None.
 
-    Accepted are a path of this host (``/a?b#c``) and an absolute http(s) URL without user, whose
+    Accepted are a path of this host (``/a?b#c``) and an absolute http(s) URL without ``@``, whose
     origin is one of ``allowed_origins`` (as :func:`~.origin.parse_origin` returns them).
     """
     if not isinstance(value, str) or not value or len(value) > _MAX_LENGTH:
@@ -31,7 +31,7 @@ def safe_target(value: object, allowed_origins: Collection[str]) -> str | None:
         return None
     if is_local_path(value):
         return value
-    origin = origin_of(value)
+    origin = None if "@" in value else origin_of(value)
     return value if origin is not None and origin in allowed_origins else None
 
 

@@ -34,7 +34,6 @@ class EncryptedTokens:
 
     def __init__(self, keys: KeyRing, *, remembered: int = 512) -> None:
         self._keys = keys
-        self._header = {"alg": "dir", "enc": keys.encryption.enc, "kid": keys.encryption.kid}
         self._remembered = remembered
         self._verified: dict[bytes, bytes] = {}
         self._lock = Lock()
@@ -42,7 +41,7 @@ class EncryptedTokens:
     def encode(self, payload: bytes) -> str:
         """Encrypt ``payload`` (UTF-8 JSON) under the newest secret."""
         return jwe.encrypt_compact(
-            dict(self._header), payload, self._keys.encryption.jwk, registry=_REGISTRY
+            self._keys.encryption.header(), payload, self._keys.encryption.jwk, registry=_REGISTRY
         )
 
     def decode(self, token: str) -> bytes:
@@ -63,7 +62,8 @@ class EncryptedTokens:
         header, encrypted_key, _ = token.split(".", 2)
         if encrypted_key:  # RFC 7518 section 4.5: empty with "dir"
             raise TokenInvalid("malformed")
-        key = self._key_for(header)
+        # Every token that was made here or by Auth.js has one of these headers to the letter.
+        key = self._keys.by_header.get(header) or self._key_for(header)
         try:
             payload = jwe.decrypt_compact(token, key.jwk, registry=_REGISTRY).plaintext
         except (JoseError, ValueError, TypeError):

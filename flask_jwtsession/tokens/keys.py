@@ -7,6 +7,7 @@ one cookie name, and a token pasted from one cookie into another has no key ther
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -39,18 +40,24 @@ class Key:
     kid: str
     jwk: OctKey = field(repr=False)
 
+    def header(self) -> dict[str, str]:
+        """The protected header of a token made with this key, in the order of Auth.js."""
+        return {"alg": "dir", "enc": self.enc, "kid": self.kid}
+
 
 @dataclass(frozen=True)
 class KeyRing:
     """The keys of one cookie name.
 
     ``encryption`` is the key that new tokens are made with; ``by_kid`` has every key by content
-    encryption and ``kid``; ``newest`` the key for a token without a ``kid``, by content encryption.
+    encryption and ``kid``; ``newest`` the key for a token without a ``kid``, by content encryption;
+    ``by_header`` every key by the encoded protected header that its own tokens have.
     """
 
     encryption: Key
     by_kid: dict[tuple[str, str], Key]
     newest: dict[str, Key]
+    by_header: dict[str, Key]
 
 
 def authjs_keys(secrets: Sequence[bytes], salt: str) -> KeyRing:
@@ -60,18 +67,30 @@ def authjs_keys(secrets: Sequence[bytes], salt: str) -> KeyRing:
     newest: dict[str, Key] = {}
     for key in keys:
         newest.setdefault(key.enc, key)
-    return KeyRing(keys[0], {(key.enc, key.kid): key for key in keys}, newest)
+    return KeyRing(
+        encryption=keys[0],
+        by_kid={(key.enc, key.kid): key for key in keys},
+        newest=newest,
+        by_header={
+            _encode(json.dumps(key.header(), separators=(",", ":")).encode()): key for key in keys
+        },
+    )
 
 
 def nextauth_v4_keys(secrets: Sequence[bytes]) -> KeyRing:
     """The keys of a NextAuth v4 session cookie: empty salt, ``A256GCM``, and no ``kid``."""
     info = "NextAuth.js Generated Encryption Key"
     key = _content_key(secrets[0], "", info, "A256GCM")
-    return KeyRing(key, {}, {"A256GCM": key})
+    return KeyRing(encryption=key, by_kid={}, newest={"A256GCM": key}, by_header={})
 
 
 def _content_key(secret: bytes, salt: str, info: str, enc: ContentEncryption) -> Key:
     raw = derive_key(secret, salt=salt, info=info, length=_KEY_BYTES[enc])
-    members = {"k": urlsafe_b64encode(raw).rstrip(b"=").decode(), "kty": "oct"}
+    members = {"k": _encode(raw), "kty": "oct"}
     kid = thumbprint(members, digest_method=_THUMBPRINT_DIGEST[enc])
     return Key(enc, kid, OctKey.import_key(raw))
+
+
+def _encode(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
