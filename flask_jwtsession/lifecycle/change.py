@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import SignInRefused, UpdateRefused
-from ..session import NOBODY, Account, JWTEvent, Session, Trigger
+from ..session import NOBODY, Account, Claims, JWTEvent, Session, Trigger
 from ..signals import send, session_updated, signed_in, signed_out
 from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
 from . import csrf, save
@@ -62,9 +62,9 @@ def sign_in(
             "sign_in() needs a subject: give the user an 'id' (a non-empty str, or an int), or set "
             "'sub' in the jwt callback"
         )
-    if account is not None:
-        after[PRIVATE] = {"account": account.to_claims()}
-    session = _begin(state, after)
+    session = _begin(
+        state, after, Claims({} if account is None else {"account": account.to_claims()})
+    )
     csrf.renew(state)
     _log.info("Signed in: subject %s", _anonymous_id(state, session))
     if previous is not None:
@@ -91,12 +91,12 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
     else:
         event = JWTEvent(trigger=Trigger.UPDATE, data=dict(data), from_client=from_client)
         with running_callback(state):
-            returned = callback(token.visible_copy(), event)
+            returned = callback(token.copy(), event)
     if returned is None:
         end(state, "callback")
         return NOBODY
     after = put_back_reserved(require_mapping(returned, "jwt callback"), before)
-    session = _begin(state, after)
+    session = _begin(state, after, token.private)
     send(
         session_updated,
         state.binding.app,
@@ -121,9 +121,9 @@ def end(state: RequestSession, reason: str) -> None:
         send(signed_out, state.binding.app, session=previous, reason=reason)
 
 
-def _begin(state: RequestSession, claims: Mapping[str, Any]) -> Session:
+def _begin(state: RequestSession, claims: Mapping[str, Any], private: Claims) -> Session:
     """Issue ``claims`` and make them the request's session; all of it or nothing."""
-    lines, token = save.encode(state, claims)
+    lines, token = save.encode(state, claims, private)
     session = public_session(state, token)
     save.replace_lines(state, lines)
     state.token, state.session, state.user = token, session, UNSET

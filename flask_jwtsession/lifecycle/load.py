@@ -12,7 +12,6 @@ from ..session import NOBODY, Account, JWTEvent, Session
 from ..signals import send, session_rejected, signed_out
 from ..tokens import strict_json
 from ..tokens.claims import (
-    PRIVATE,
     Times,
     adopt,
     check_times,
@@ -64,14 +63,14 @@ def public_session(state: RequestSession, token: Token, *, with_callback: bool =
     callback = state.binding.callbacks.session
     if callback is not None and with_callback:
         with running_callback(state):
-            returned = callback(public, token.visible_copy())
+            returned = callback(public, token.copy())
         public = dict(require_mapping(returned, "session callback"))
     return Session(
         public,
-        {name: value for name, value in claims.items() if name != PRIVATE},
+        claims,
         subject=subject(claims),
         expires=token.expires,
-        account=Account.from_claims(claims.get(PRIVATE, {}).get("account")),
+        account=Account.from_claims(token.private.get("account")),
     )
 
 
@@ -99,7 +98,7 @@ def _load(state: RequestSession) -> Session:
     token = verified.token
     if state.transport_is_safe and not state.closed and (changed or _is_due(state, verified)):
         try:
-            token = save.issue(state, claims)
+            token = save.issue(state, claims, token.private)
         except SessionTooLarge:
             if changed:
                 raise
@@ -109,8 +108,7 @@ def _load(state: RequestSession) -> Session:
             )
     elif changed:
         # It can no longer be written, but for this request it is what the callback says.
-        payload = strict_json.dump(claims)
-        token = Token(payload, strict_json.parse_object(payload), token.expires)
+        token = save.unissued(claims, token)
     state.token = token
     return public_session(state, token)
 
@@ -151,7 +149,7 @@ def _after_jwt_callback(
     if callback is None:
         return token.claims, False
     with running_callback(state):
-        returned = callback(token.visible_copy(), JWTEvent())
+        returned = callback(token.copy(), JWTEvent())
     if returned is None:
         return None, True
     before = token.claims
@@ -222,11 +220,11 @@ def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token,
     whole = adopt(claims, times, binding.session_id_key)
     if whole != claims:
         payload = strict_json.dump(whole)
-    return Token(payload, whole, times.expires), times
+    return Token.of(payload, whole, times.expires), times
 
 
 def _expired(error: TokenExpired) -> Token:
-    return Token(strict_json.dump(error.claims), error.claims, error.claims["exp"])
+    return Token.of(strict_json.dump(error.claims), error.claims, error.claims["exp"])
 
 
 def _iso_time(seconds: float) -> str:

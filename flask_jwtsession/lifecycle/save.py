@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
 
 from ..exceptions import SessionTooLarge
+from ..session import Claims
 from ..tokens import strict_json
 from ..tokens.claims import stamp
 from .binding import Binding
 from .state import RequestSession, Token
 
 
-def encode(state: RequestSession, claims: Mapping[str, Any]) -> tuple[dict[str, str], Token]:
+def encode(
+    state: RequestSession, claims: Mapping[str, Any], private: Claims
+) -> tuple[dict[str, str], Token]:
     """The cookie lines and the token of ``claims``, issued now. Changes nothing.
 
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
     binding, now = state.binding, state.binding.clock()
-    stamped = stamp(claims, binding.settings.lifetimes, now)
-    try:
-        payload = strict_json.dump(stamped)
-    except (TypeError, ValueError):
-        raise TypeError(f"these claims cannot be kept as JSON: {_not_json(claims)}") from None
-    text = state.cookies.tokens.encode(payload)
+    token = _token(stamp(claims, private, binding.settings.lifetimes, now))
+    text = state.cookies.tokens.encode(token.payload)
     if len(text) > binding.settings.max_token_size:
         raise SessionTooLarge(len(text), binding.settings.max_token_size)
-    expires = stamped["exp"]
     cookie = state.cookies.session
-    lines = cookie.set_lines(text, sent=state.names_sent(cookie), expires=expires, now=now)
-    return {**_delete_other_sources(state), **lines}, Token(
-        payload, strict_json.parse_object(payload), expires
-    )
+    lines = cookie.set_lines(text, sent=state.names_sent(cookie), expires=token.expires, now=now)
+    return {**_delete_other_sources(state), **lines}, token
 
 
-def issue(state: RequestSession, claims: Mapping[str, Any]) -> Token:
+def issue(state: RequestSession, claims: Mapping[str, Any], private: Claims) -> Token:
     """Issue ``claims`` anew, and prepare the cookie."""
-    lines, token = encode(state, claims)
+    lines, token = encode(state, claims, private)
     replace_lines(state, lines)
     return token
+
+
+def unissued(claims: Mapping[str, Any], token: Token) -> Token:
+    """``token`` with other claims, for a request that can no longer write its cookie."""
+    return replace(_token(claims), private=token.private, expires=token.expires)
 
 
 def delete(state: RequestSession) -> None:
@@ -87,6 +89,15 @@ def finish(binding: Binding, response: Response) -> Response:
     if state.read or state.lines:
         response.vary.add("Cookie")
     return response
+
+
+def _token(claims: Mapping[str, Any]) -> Token:
+    try:
+        payload = strict_json.dump(claims)
+    except (TypeError, ValueError):
+        raise TypeError(f"these claims cannot be kept as JSON: {_not_json(claims)}") from None
+    # Read back, so that what the rest of the request sees is what the next one will read.
+    return Token.of(payload, strict_json.parse_object(payload), claims["exp"])
 
 
 def _with_own_headers(response: Response) -> Response:

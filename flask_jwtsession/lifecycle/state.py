@@ -8,10 +8,10 @@ this one's session in it. An environ belongs to one request, whatever happens to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from blinker import NamedSignal
@@ -21,7 +21,7 @@ from werkzeug.exceptions import BadRequest
 from ..cookies import Cookie, read_cookies
 from ..exceptions import InsecureTransport, SessionClosed
 from ..request_checks.origin import parse_origin
-from ..session import Session
+from ..session import Claims, Session
 from ..tokens import strict_json
 from ..tokens.claims import PRIVATE, Times
 from .binding import Binding, CookieSet
@@ -32,23 +32,27 @@ UNSET: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Claims that were verified or just issued, and the JSON that they are encoded from.
+    """A token that was verified or just issued. Its ``repr`` shows nothing of it.
 
-    Whoever may change claims gets a copy of their own, made from the text: no callback can change
-    what another one, or the next save, sees. ``claims`` are only looked at.
+    ``claims`` are what the application sees, and are only looked at: whoever may change claims gets
+    a copy made from ``payload``, the JSON text. So no callback changes what another one, or the
+    next save, sees. ``private`` is our own block, which holds the account and its provider tokens.
     """
 
-    payload: bytes
-    claims: Mapping[str, Any]
+    payload: bytes = field(repr=False)
+    claims: Mapping[str, Any] = field(repr=False)
+    private: Claims
     expires: float
 
-    def copy(self) -> dict[str, Any]:
-        """A deep copy of all claims, our private block included."""
-        return strict_json.parse_object(self.payload)
+    @classmethod
+    def of(cls, payload: bytes, claims: Mapping[str, Any], expires: float) -> Self:
+        """``claims`` are all of the token's claims, ``payload`` is the JSON of them."""
+        visible = {name: value for name, value in claims.items() if name != PRIVATE}
+        return cls(payload, visible, Claims(claims.get(PRIVATE, {})), expires)
 
-    def visible_copy(self) -> dict[str, Any]:
+    def copy(self) -> dict[str, Any]:
         """A deep copy of the claims that the application sees."""
-        claims = self.copy()
+        claims = strict_json.parse_object(self.payload)
         claims.pop(PRIVATE, None)
         return claims
 

@@ -58,6 +58,8 @@ def check_times(claims: Mapping[str, Any], lifetimes: Lifetimes, now: float) -> 
     absolute_max_age``, each with :data:`LEEWAY`. Raises :exc:`TokenExpired` after that, and
     :exc:`TokenInvalid` for times that are missing, not finite numbers, or in the future.
     """
+    if not isinstance(claims.get(PRIVATE, {}), dict):
+        raise TokenInvalid("claims")
     issued, expires = _time(claims, "iat"), _time(claims, "exp")
     started = started_at(claims)
     if issued > expires or issued > now + LEEWAY or started > now + LEEWAY:
@@ -77,8 +79,6 @@ def started_at(claims: Mapping[str, Any]) -> float:
     if "auth_time" in claims:
         return _time(claims, "auth_time")
     private = claims.get(PRIVATE, {})
-    if not isinstance(private, dict):
-        raise TokenInvalid("claims")
     return _time(private, "since") if "since" in private else _time(claims, "iat")
 
 
@@ -116,10 +116,13 @@ def new_session_id() -> str:
     return secrets.token_urlsafe(16)
 
 
-def stamp(claims: Mapping[str, Any], lifetimes: Lifetimes, now: float) -> dict[str, Any]:
-    """``claims`` as a token issued now: new ``iat``, ``exp`` and ``jti``, as at every encode."""
-    expires = min(now + lifetimes.max_age, _absolute_end(started_at(claims), lifetimes))
-    return {**claims, "iat": int(now), "exp": int(expires), "jti": str(uuid4())}
+def stamp(
+    claims: Mapping[str, Any], private: Mapping[str, Any], lifetimes: Lifetimes, now: float
+) -> dict[str, Any]:
+    """All claims of a token issued now: new ``iat``, ``exp`` and ``jti``, as at every encode."""
+    whole = {**claims, PRIVATE: dict(private)} if private else dict(claims)
+    expires = min(now + lifetimes.max_age, _absolute_end(started_at(whole), lifetimes))
+    return {**whole, "iat": int(now), "exp": int(expires), "jti": str(uuid4())}
 
 
 def put_back_reserved(
