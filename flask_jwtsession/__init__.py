@@ -12,12 +12,13 @@ from .exceptions import (
     TokenInvalid,
     UpdateRefused,
 )
-from .extension import DEFAULT_PREFIX, JWTSession
-from .guards import Guards
+from .extension import DEFAULT_PREFIX as _DEFAULT_PREFIX
+from .extension import JWTSession
+from .guards import Guards as _Guards
 from .session import Account, JWTEvent, Session, Trigger
 from .signals import session_rejected, session_updated, signed_in, signed_out
 
-_default = Guards(DEFAULT_PREFIX)
+_default = _Guards(_DEFAULT_PREFIX)
 
 current_session = _default.current_session
 current_user = _default.current_user

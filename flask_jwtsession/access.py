@@ -28,8 +28,8 @@ class Access:
 
     def __init__(self, config_prefix: str) -> None:
         self.config_prefix = config_prefix
-        self.current_session = cast(Session, LocalProxy(lambda: load(self._state())))
-        self.current_user = LocalProxy(lambda: loaded_user(self._state()))
+        self.current_session = cast(Session, _RequestProxy(lambda: load(self._state())))
+        self.current_user = _RequestProxy(lambda: loaded_user(self._state()))
 
     def sign_in(
         self,
@@ -80,3 +80,14 @@ class Access:
 
     def _state(self) -> RequestSession:
         return state_of(current_binding(self.config_prefix))
+
+
+class _RequestProxy(LocalProxy[Any]):
+    """A proxy whose truth is that of its object.
+
+    Werkzeug's takes a RuntimeError for "no request", and is then false: an error in a callback
+    would make somebody anonymous instead of being heard of.
+    """
+
+    def __bool__(self) -> bool:
+        return bool(self._get_current_object())

@@ -69,10 +69,10 @@ class JWTEvent:
     """
 
     trigger: Trigger | None = None
-    user: Mapping[str, Any] | None = None
+    user: Mapping[str, Any] | None = field(default=None, repr=False)
     account: Account | None = None
-    profile: Mapping[str, Any] | None = None
-    data: dict[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, Any] | None = field(default=None, repr=False)
+    data: dict[str, Any] = field(default_factory=dict, repr=False)
     from_client: bool = False
 
 

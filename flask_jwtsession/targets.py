@@ -9,7 +9,7 @@ from flask import request, url_for
 from .lifecycle.binding import Binding
 from .lifecycle.state import own_origin
 from .request_checks.origin import SAFE_METHODS
-from .request_checks.redirects import safe_target
+from .request_checks.redirects import resolved_path, safe_target
 
 
 def page_path(binding: Binding, page: str, **parameters: str | None) -> str:
@@ -87,7 +87,7 @@ def allowed_target(binding: Binding, requested: object) -> str | None:
 
 def _leads_in_a_circle(binding: Binding, target: str) -> bool:
     """Whether ``target`` is one of our own pages, which would send the browser on once more."""
-    path = unquote(urlsplit(target).path)
+    path = unquote(resolved_path(urlsplit(target).path))
     below = request.script_root + binding.settings.url_prefix
     pages = {request.script_root + urlsplit(page).path for page in binding.settings.pages.values()}
     return path == below or path.startswith(below + "/") or path in pages

@@ -71,7 +71,7 @@ def _read_fields(binding: Binding) -> Fields:
             return parse_json_body(body)
         except ValueError as error:
             raise refusal(
-                binding, 400, "invalid_json", f"The body is not a JSON object: {_reason(error)}."
+                binding, 400, "invalid_json", f"The body is not a JSON object: {error}."
             ) from None
     if request.mimetype == "application/x-www-form-urlencoded":
         return _form_fields(binding)
@@ -87,8 +87,3 @@ def _form_fields(binding: Binding) -> Fields:
             raise refusal(binding, 400, "invalid_form", "A field was sent twice.")
         fields[name] = values[0]
     return fields
-
-
-def _reason(error: ValueError) -> str:
-    """What is wrong with a body, in words of ours: a parser's own text may quote the body."""
-    return str(error) if type(error) is ValueError else "malformed"

@@ -154,9 +154,7 @@ def _after_jwt_callback(
         return None, True
     before = token.claims
     claims = put_back_reserved(require_mapping(returned, "jwt callback"), before)
-    # Compared as JSON only if they differ at all: a tuple that was a list is no change.
-    changed = claims != before and strict_json.dump(claims) != strict_json.dump(before)
-    return claims, changed
+    return claims, not save.same_claims(claims, before)
 
 
 def _is_due(state: RequestSession, verified: Verified) -> bool:

@@ -91,11 +91,19 @@ def finish(binding: Binding, response: Response) -> Response:
     return response
 
 
+def same_claims(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two mappings of claims are the same in a token."""
+    try:
+        return strict_json.same(one, other)
+    except (TypeError, ValueError):
+        raise _not_json(one) from None
+
+
 def _token(claims: Mapping[str, Any]) -> Token:
     try:
         payload = strict_json.dump(claims)
     except (TypeError, ValueError):
-        raise TypeError(f"these claims cannot be kept as JSON: {_not_json(claims)}") from None
+        raise _not_json(claims) from None
     # Read back, so that what the rest of the request sees is what the next one will read.
     return Token.of(payload, strict_json.parse_object(payload), claims["exp"])
 
@@ -129,12 +137,12 @@ def _delete_other_sources(state: RequestSession) -> dict[str, str]:
     return lines
 
 
-def _not_json(claims: Mapping[str, Any]) -> str:
-    """Which claims are at fault, and of what type they are; never their values."""
+def _not_json(claims: Mapping[str, Any]) -> TypeError:
+    """Says which claims are at fault, and of what type they are; never their values."""
     faults = []
     for name, value in claims.items():
         try:
             strict_json.dump({name: value})
         except (TypeError, ValueError):
             faults.append(f"{name!r} ({type(value).__name__})")
-    return ", ".join(faults)
+    return TypeError(f"these claims cannot be kept as JSON: {', '.join(faults)}")

@@ -39,15 +39,14 @@ def is_local_path(value: str) -> bool:
     """Whether ``value`` is a path on this host, for a browser too."""
     if not value.startswith("/") or value.startswith("//") or _FORBIDDEN.search(value):
         return False
-    return not _without_dot_segments(_path(value)).startswith("//")
+    return not resolved_path(value).startswith("//")
 
 
-def _path(value: str) -> str:
-    return re.split(r"[?#]", value, maxsplit=1)[0]
-
-
-def _without_dot_segments(path: str) -> str:
-    """As a browser resolves it (WHATWG URL, path state): ``%2e`` is a dot."""
+def resolved_path(target: str) -> str:
+    """The path of a local target, as a browser resolves it (WHATWG URL, path state): ``%2e`` is a
+    dot.
+    """
+    path = re.split(r"[?#]", target, maxsplit=1)[0]
     kept: list[str] = []
     segments = _DOT.sub(".", path).split("/")[1:]
     for segment in segments:

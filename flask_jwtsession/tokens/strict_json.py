@@ -14,14 +14,18 @@ from typing import Any, NoReturn
 def parse_object(data: bytes) -> dict[str, Any]:
     """The JSON object that the UTF-8 text is.
 
-    Raises :exc:`ValueError` for everything else: another top-level type, equal names in one
-    object, NaN and infinities, numbers that overflow, text that is not UTF-8, trailing text, too
-    deep nesting.
+    Raises :exc:`ValueError`, whose text quotes nothing of ``data``, for everything else: another
+    top-level type, equal names in one object, NaN and infinities, numbers that overflow, text that
+    is not UTF-8, trailing text, too deep nesting.
     """
     try:
         value = _decoder.decode(data.decode())
+    except _Refused:
+        raise
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError:
+        raise ValueError("malformed") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
@@ -49,22 +53,35 @@ def dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
+def same(one: object, other: object) -> bool:
+    """Whether two values are the same JSON: 1 is not true, but a tuple is what a list is."""
+    return _canonical(one) == _canonical(other)
+
+
+class _Refused(ValueError):
+    """What a hook of the decoder does not take."""
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("an object has two members of one name")
+        raise _Refused("an object has two members of one name")
     return value
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError("a number is too large")
+        raise _Refused("a number is too large")
     return number
 
 
 def _not_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    raise _Refused(f"{constant} is not JSON")
 
 
 _decoder = json.JSONDecoder(
