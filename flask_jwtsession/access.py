@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from flask import has_request_context
 from werkzeug.local import LocalProxy
 
 from .lifecycle import change
@@ -85,9 +86,12 @@ class Access:
 class _RequestProxy(LocalProxy[Any]):
     """A proxy whose truth is that of its object.
 
-    Werkzeug's takes a RuntimeError for "no request", and is then false: an error in a callback
+    Werkzeug's takes any RuntimeError for "no request", and is then false: an error in a callback
     would make somebody anonymous instead of being heard of.
     """
 
     def __bool__(self) -> bool:
         return bool(self._get_current_object())
+
+    def __repr__(self) -> str:
+        return repr(self._get_current_object()) if has_request_context() else "<no request>"

@@ -146,7 +146,7 @@ class JWTSession(Guards):
     def credentials(self, function: F) -> F:
         """``(credentials) -> user mapping or None``: check a user name and a password.
 
-        ``credentials`` are the fields of the form or JSON body sent to
+        ``credentials`` are the fields, all of them str, of the form or JSON body sent to
         ``POST /auth/callback/credentials``. The user's ``id`` becomes ``sub``. The callback should
         take as long for a name that does not exist as for a wrong password.
         """

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast, overload
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, redirect, request
 from flask.typing import ResponseReturnValue
@@ -13,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from .access import Access
 from .answers import NO_STORE, client_kind, refusal
 from .lifecycle.binding import EXTENSION, Binding, current_binding
-from .lifecycle.load import load, loaded_user
+from .lifecycle.load import load_with_user
 from .lifecycle.state import state_of
 from .request_checks.clients import Client
 from .request_checks.origin import SAFE_METHODS
@@ -141,12 +142,13 @@ def refuse_anonymous(binding: Binding) -> Refusal:
 
 def is_open(binding: Binding, app: Flask, endpoint: str) -> bool:
     """Whether an endpoint is open although everything is protected: a view under ``@public``,
-    static files, or a page of this package.
+    static files, or a page of this package or one that replaces it.
     """
     return (
         _has_mark(_PUBLIC, binding, app, endpoint)
         or _is_static(app, endpoint)
         or endpoint.partition(".")[0] in _our_blueprints(app)
+        or request.path in {urlsplit(page).path for page in binding.settings.pages.values()}
     )
 
 
@@ -173,12 +175,8 @@ def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseRet
 
 
 def _refused(binding: Binding, check: Check) -> Refusal:
-    state = state_of(binding)
-    session = load(state)
-    known = bool(session)
-    if known and binding.callbacks.user_loader is not None:
-        known = loaded_user(state) is not None
-    if not known:
+    session = load_with_user(state_of(binding))
+    if not session:
         return refuse_unauthorized(binding, "login_required", "Sign in to go on.")
     return check(binding, session)
 

@@ -24,6 +24,9 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
     state = state_of(binding)
     state.require_safe_transport()
     requested = fields.pop("callbackUrl", None)
+    if not all(isinstance(value, str) for value in fields.values()):
+        # As from a form: a callback that looks a name up must not meet a list.
+        raise refusal(binding, 400, "invalid_credentials", "Credentials are texts.")
     try:
         user = check(dict(fields))
         if not user:

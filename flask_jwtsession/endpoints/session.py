@@ -7,23 +7,23 @@ from flask import Response
 from ..answers import refusal
 from ..lifecycle.binding import Binding
 from ..lifecycle.change import update as change_session
-from ..lifecycle.load import load, public_session, verify
-from ..lifecycle.state import state_of
+from ..lifecycle.load import load_with_user, public_session, verify
+from ..lifecycle.state import RequestSession, state_of
 from ..session import Session
+from ..tokens.claims import subject
 from .posts import Fields
 from .redirecting import json_response
 
 
 def show(binding: Binding) -> Response:
     """The public session, or ``null``."""
-    return _public(load(state_of(binding)))
+    return _public(load_with_user(state_of(binding)))
 
 
 def update(binding: Binding, fields: Fields) -> Response:
     """Update the session from the browser: ``{"data": {…}}``."""
     state = state_of(binding)
-    verified = verify(state)
-    if verified is None or not public_session(state, verified.token, with_callback=False):
+    if not _is_signed_in(state):
         raise refusal(binding, 401, "login_required", "Nobody is signed in.")
     data = fields.get("data")
     if data is None:
@@ -44,6 +44,14 @@ def status(binding: Binding) -> Response:
     response = json_response({"status": "unauthenticated"})
     response.status_code = 401
     return response
+
+
+def _is_signed_in(state: RequestSession) -> bool:
+    if state.binding.callbacks.user_loader is not None:
+        return bool(load_with_user(state))
+    # The jwt callback is called once, for the update, as Auth.js does.
+    verified = verify(state)
+    return verified is not None and subject(verified.token.claims) is not None
 
 
 def _public(session: Session) -> Response:

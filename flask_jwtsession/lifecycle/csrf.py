@@ -9,7 +9,7 @@ from .state import RequestSession
 def sent_token(state: RequestSession) -> str | None:
     """The token of the request's CSRF cookie, if the cookie is ours."""
     cookie = state.cookies.csrf
-    values = state.sent[cookie.name].get(cookie.name, ())
+    values = state.sent(cookie).get(cookie.name, ())
     return csrf.token_of(values, state.binding.settings.secrets)
 
 
@@ -22,7 +22,7 @@ def token_for_page(state: RequestSession) -> str:
 
 def renew(state: RequestSession) -> None:
     """A new token for a browser that has one: who signs in or out leaves the old one behind."""
-    if state.csrf_token is not None or state.sent[state.cookies.csrf.name]:
+    if state.csrf_token is not None or state.sent(state.cookies.csrf):
         state.csrf_token = _issue(state)
 
 

@@ -31,17 +31,19 @@ _MAX_VALUES = 8
 def load(state: RequestSession) -> Session:
     """The request's session; on first use the callbacks run, and a due cookie is written."""
     state.read = True
+    refuse_inside_callback(state, "read")
     if state.session is not None:
         return state.session
-    refuse_inside_callback(state, "loaded")
     try:
         with state.lock:
             if state.session is None:
-                # If a callback raises, the error is the application's. The rest of this request,
-                # its error page for example, is then nobody's; the cookie stays.
-                state.session = NOBODY
                 state.session = _load(state)
             return state.session
+    except BaseException:
+        # The error is a callback's, and so the application's. The rest of this request, its error
+        # page for example, is nobody's; the cookie stays.
+        state.session = NOBODY
+        raise
     finally:
         _send_pending(state)
 
@@ -81,11 +83,21 @@ def loaded_user(state: RequestSession) -> Any:
         refuse_inside_callback(state, "asked for its user")
         with state.lock:
             if state.user is UNSET:
+                state.user = None  # if the loader raises, for the rest of the request
                 state.user = _load_user(state, session)
     return state.user
 
 
 _USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
+
+
+def load_with_user(state: RequestSession) -> Session:
+    """The request's session, or nobody's if the ``user_loader`` knows no such person."""
+    session = load(state)
+    if session and state.binding.callbacks.user_loader is not None:
+        loaded_user(state)
+        return load(state)
+    return session
 
 
 def _load(state: RequestSession) -> Session:
@@ -95,10 +107,10 @@ def _load(state: RequestSession) -> Session:
     claims, changed = _after_jwt_callback(state, verified.token)
     if claims is None:
         return _ended(state, verified.token, "callback")
-    token = verified.token
+    token, lines = verified.token, None
     if state.transport_is_safe and not state.closed and (changed or _is_due(state, verified)):
         try:
-            token = save.issue(state, claims, token.private)
+            lines, token = save.encode(state, claims, token.private)
         except SessionTooLarge:
             if changed:
                 raise
@@ -109,8 +121,11 @@ def _load(state: RequestSession) -> Session:
     elif changed:
         # It can no longer be written, but for this request it is what the callback says.
         token = save.unissued(claims, token)
+    session = public_session(state, token)
     state.token = token
-    return public_session(state, token)
+    if lines is not None:
+        save.replace_lines(state, lines)
+    return session
 
 
 def _ended(state: RequestSession, token: Token, reason: str) -> Session:
@@ -124,13 +139,15 @@ def _ended(state: RequestSession, token: Token, reason: str) -> Session:
 
 def _load_user(state: RequestSession, session: Session) -> Any:
     loader = state.binding.callbacks.user_loader
-    if not session or loader is None:
+    token = state.token
+    if token is None or not session or loader is None:
         return session.user
+    # If the person is gone though the token is not, or the loader raises: nobody, for this request.
+    state.session, state.token = NOBODY, None
     with running_callback(state):
-        user = loader(dict(session.token))
-    if user is None:
-        # The person is gone though the token is not: nobody, for this request.
-        state.session, state.token = NOBODY, None
+        user = loader(token.copy())
+    if user is not None:
+        state.session, state.token = session, token
     return user
 
 
@@ -176,7 +193,7 @@ def _verify(state: RequestSession) -> Verified | None:
     rejected: str | None = None
     for cookie, tokens in state.cookies.sources:
         try:
-            values = candidates(state.sent[cookie.name], cookie)
+            values = candidates(state.sent(cookie), cookie)
             if len(values) > _MAX_VALUES:
                 raise TokenInvalid("ambiguous")
         except TokenInvalid as error:

@@ -14,7 +14,7 @@ from ..session import Claims
 from ..tokens import strict_json
 from ..tokens.claims import stamp
 from .binding import Binding
-from .state import RequestSession, Token
+from .state import CLOSED, RequestSession, Token
 
 
 def encode(
@@ -30,15 +30,8 @@ def encode(
     if len(text) > binding.settings.max_token_size:
         raise SessionTooLarge(len(text), binding.settings.max_token_size)
     cookie = state.cookies.session
-    lines = cookie.set_lines(text, sent=state.names_sent(cookie), expires=token.expires, now=now)
+    lines = cookie.set_lines(text, sent=state.sent(cookie), expires=token.expires, now=now)
     return {**_delete_other_sources(state), **lines}, token
-
-
-def issue(state: RequestSession, claims: Mapping[str, Any], private: Claims) -> Token:
-    """Issue ``claims`` anew, and prepare the cookie."""
-    lines, token = encode(state, claims, private)
-    replace_lines(state, lines)
-    return token
 
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
@@ -51,7 +44,7 @@ def delete(state: RequestSession) -> None:
     if state.closed:
         return
     cookie = state.cookies.session
-    lines = cookie.delete_lines(sent=state.names_sent(cookie))
+    lines = cookie.delete_lines(sent=state.sent(cookie))
     replace_lines(state, {**_delete_other_sources(state), **lines})
 
 
@@ -74,8 +67,8 @@ def finish(binding: Binding, response: Response) -> Response:
             response = _without_our_lines(binding, response)
             break
     current = request._get_current_object()  # type: ignore[attr-defined]
-    state: RequestSession | None = current.environ.get(binding.environ_key)
-    if state is None:
+    state = current.environ.setdefault(binding.environ_key, CLOSED)
+    if state is CLOSED:
         return response
     state.closed = True
     if state.lines:
@@ -87,8 +80,15 @@ def finish(binding: Binding, response: Response) -> Response:
         if "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "private, no-store"
     if state.read or state.lines:
-        response.vary.add("Cookie")
+        _vary_by_cookie(response)
     return response
+
+
+def _vary_by_cookie(response: Response) -> None:
+    if "Vary" in response.headers:
+        response.vary.add("Cookie")
+    else:  # without parsing what is not there
+        response.headers.add("Vary", "Cookie")
 
 
 def same_claims(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -132,8 +132,8 @@ def _delete_other_sources(state: RequestSession) -> dict[str, str]:
     """Lines that delete the cookie of NextAuth v4, once its session lives in ours."""
     lines: dict[str, str] = {}
     for cookie, _ in state.cookies.sources:
-        if cookie is not state.cookies.session and state.sent[cookie.name]:
-            lines.update(cookie.delete_lines(sent=state.names_sent(cookie)))
+        if cookie is not state.cookies.session and state.sent(cookie):
+            lines.update(cookie.delete_lines(sent=state.sent(cookie)))
     return lines
 
 

@@ -28,6 +28,8 @@ from .binding import Binding, CookieSet
 from .callbacks import refuse_inside_callback
 
 UNSET: Final = object()
+#: In place of a request's session that nobody used before the response was finished.
+CLOSED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class RequestSession:
     __slots__ = (
         "binding",
         "closed",
+        "cookie_header",
         "cookies",
         "csrf_token",
         "expired",
@@ -79,22 +82,16 @@ class RequestSession:
         "lock",
         "pending_signals",
         "read",
-        "sent",
         "session",
         "token",
-        "transport_is_safe",
         "user",
         "verified",
     )
 
     def __init__(self, binding: Binding, request: Request) -> None:
-        secure = is_secure(binding, request)
         self.binding = binding
-        self.cookies: CookieSet = binding.https if secure else binding.http
-        self.transport_is_safe = secure or _plain_http_is_allowed(binding, request)
-        header = request.environ.get("HTTP_COOKIE", "")
-        #: The values of each of our cookies in the request, by full name.
-        self.sent = {cookie.name: read_cookies(header, cookie) for cookie in self.cookies.all()}
+        self.cookies: CookieSet = binding.https if is_secure(binding, request) else binding.http
+        self.cookie_header: str = request.environ.get("HTTP_COOKIE", "")
         self.lock = RLock()
         #: What the cookies say; UNSET until they were looked at.
         self.verified: Verified | Any | None = UNSET
@@ -112,9 +109,14 @@ class RequestSession:
         self.read = False
         self.closed = False
 
-    def names_sent(self, cookie: Cookie) -> list[str]:
-        """The names of a cookie and its chunks that the browser has."""
-        return list(self.sent[cookie.name])
+    def sent(self, cookie: Cookie) -> dict[str, list[str]]:
+        """The values that the browser sent for a cookie and its chunks, by name."""
+        return read_cookies(self.cookie_header, cookie)
+
+    @property
+    def transport_is_safe(self) -> bool:
+        """Whether a session cookie may be set here."""
+        return self.cookies is self.binding.https or _plain_http_is_allowed(self.binding, request)
 
     def open_for_change(self) -> None:
         """Raise unless the session can be changed now."""
@@ -141,9 +143,12 @@ def state_of(binding: Binding) -> RequestSession:
     """The current request's session; made, but not looked into, on first use."""
     current = request._get_current_object()  # type: ignore[attr-defined]
     state = current.environ.get(binding.environ_key)
-    if state is None:
-        state = current.environ[binding.environ_key] = RequestSession(binding, current)
-    return state  # type: ignore[no-any-return]
+    if isinstance(state, RequestSession):
+        return state
+    fresh = RequestSession(binding, current)
+    fresh.closed = state is CLOSED
+    current.environ[binding.environ_key] = fresh
+    return fresh
 
 
 def is_secure(binding: Binding, request: Request) -> bool:
