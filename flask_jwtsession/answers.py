@@ -49,22 +49,25 @@ def page(
     *,
     status: int = 200,
     referrer: str = "same-origin",
-    form_targets: str = "'self'",
+    form_targets: str | None = "'self'",
     **values: object,
 ) -> Response:
     """A built-in page, under a Content-Security-Policy that lets no script and no frame in.
 
     :param referrer: the Referrer-Policy. ``no-referrer`` is not for a page with a form: its request
         would say ``Origin: null``
-    :param form_targets: where forms may lead, redirects included
+    :param form_targets: where forms may lead, redirects included; None for anywhere
     """
+    policy = (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+    if form_targets is not None:
+        policy += f"; form-action {form_targets}"
     response = Response(render_template(f"jwtsession/{template}", **values), status)
     response.headers.update(
         {
-            "Content-Security-Policy": (
-                "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-                f"form-action {form_targets}; frame-ancestors 'none'"
-            ),
+            "Content-Security-Policy": policy,
             "X-Frame-Options": "DENY",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": referrer,

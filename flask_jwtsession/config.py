@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 SameSite = Literal["Lax", "Strict", "None"]
 
 _DAY = 86_400
+_FOREVER = 10**12
 _MAX_COOKIE_AGE = 400 * _DAY  # browsers keep no cookie longer (RFC 6265bis section 5.5)
 _MIN_SECRET_BYTES = 32
 _MIN_DIFFERENT_BYTES = 8
@@ -48,7 +50,7 @@ class Settings:
     url_prefix: str = "/auth"
     base_url: str | None = None
     trusted_origins: frozenset[str] = frozenset()
-    pages: Mapping[str, str] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     protect_all: bool = False
     csrf_protect: bool = True
     read_nextauth_v4: bool = False
@@ -84,7 +86,7 @@ def read_settings(
         url_prefix=keys.read("URL_PREFIX", _url_prefix, "/auth"),
         base_url=keys.read("BASE_URL", _origin, None),
         trusted_origins=keys.read("TRUSTED_ORIGINS", _origins, frozenset()),
-        pages=keys.read("PAGES", _pages, {}),
+        pages=keys.read("PAGES", _pages, MappingProxyType({})),
         protect_all=keys.read("PROTECT_ALL", _boolean, False),
         csrf_protect=keys.read("CSRF_PROTECT", _boolean, True),
         read_nextauth_v4=keys.read("READ_NEXTAUTH_V4", _boolean, False),
@@ -121,8 +123,10 @@ class _Keys:
     def refuse_unknown(self) -> None:
         for key in self.config:
             if key.startswith(f"{self.prefix}_") and key not in self._known:
-                close = difflib.get_close_matches(key, self._known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
+                name = key.removeprefix(f"{self.prefix}_")
+                names = [known.removeprefix(f"{self.prefix}_") for known in self._known]
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"; did you mean {self.full(close[0])}?" if close else ""
                 raise ConfigError(key, f"there is no such key{hint}")
 
 
@@ -133,7 +137,9 @@ def _read_secrets(keys: _Keys, environment: Mapping[str, str]) -> tuple[bytes, .
     own, own_fallbacks = keys.full("SECRET"), keys.full("SECRET_FALLBACKS")
     keys.read("SECRET", _anything, None)
     keys.read("SECRET_FALLBACKS", _anything, None)
-    secret = keys.config.get(own, environment.get(own))
+    secret = keys.config.get(own)
+    if secret is None:
+        secret = environment.get(own)
     fallbacks = keys.config.get(own_fallbacks)
     if fallbacks is None and own_fallbacks in environment:
         fallbacks = _fallbacks_of_environment(own_fallbacks, environment[own_fallbacks])
@@ -200,14 +206,12 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _seconds(*, least: float, most: float | None = None) -> Callable[[Any], float]:
+def _seconds(*, least: float, most: float = _FOREVER) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         number = value.total_seconds() if isinstance(value, timedelta) else value
-        if type(number) not in (int, float) or not number < float("inf"):
-            raise ValueError(f"takes seconds or a timedelta, got {value!r}")
-        if number < least or (most is not None and number > most):
-            limit = f"at least {least}" if most is None else f"{least} to {most:.0f}"
-            raise ValueError(f"takes {limit} seconds, got {number!r}")
+        if type(number) not in (int, float) or not least <= number <= most:
+            limit = f"at least {least}" if most == _FOREVER else f"{least} to {most}"
+            raise ValueError(f"takes {limit} seconds, or a timedelta, got {value!r}")
         return float(number)
 
     return check
@@ -288,7 +292,7 @@ def _pages(value: Any) -> Mapping[str, str]:
     for page in value.values():
         if not (isinstance(page, str) and is_local_path(page) and not urlsplit(page).fragment):
             raise ValueError(f"a page is a path of this application such as '/login', got {page!r}")
-    return dict(value)
+    return MappingProxyType(dict(value))
 
 
 def _check_combinations(settings: Settings) -> None:
@@ -308,4 +312,10 @@ def _check_combinations(settings: Settings) -> None:
         if settings.cookie_secure is True and not https:
             raise ConfigError(
                 f"{prefix}_BASE_URL", f"is not https, but {prefix}_COOKIE_SECURE is True"
+            )
+        host, domain = urlsplit(settings.base_url).hostname or "", settings.cookie_domain
+        if domain is not None and host != domain and not host.endswith(f".{domain}"):
+            raise ConfigError(
+                f"{prefix}_COOKIE_DOMAIN",
+                f"browsers refuse a cookie for {domain!r} from {host!r} ({prefix}_BASE_URL)",
             )

@@ -17,6 +17,8 @@ CHUNK_SIZE = 3936
 MAX_LINE = 4096
 #: More chunks than the longest token needs: what has more is no token.
 MAX_CHUNKS = 32
+#: Values of one cookie name. A browser has one; more were planted, and each costs a decryption.
+MAX_VALUES = 8
 
 _CHUNK_NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
 _DELETED = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
@@ -98,7 +100,9 @@ class Cookie:
 def read_cookies(header: str, cookie: Cookie) -> dict[str, list[str]]:
     """The different values of ``cookie`` and its chunks in a ``Cookie`` header, by name, in order.
 
-    They are taken as they are: a quoted value keeps its quotes, because no token of ours has any.
+    At most one more than :data:`MAX_VALUES` of each name, which is how a reader sees that there
+    are more. They are taken as they are: a quoted value keeps its quotes, because no token of ours
+    has any.
     """
     found: dict[str, list[str]] = {}
     if cookie.name not in header:
@@ -107,7 +111,7 @@ def read_cookies(header: str, cookie: Cookie) -> dict[str, list[str]]:
         name, equals, value = pair.strip(" \t").partition("=")
         if equals and cookie.owns(name):
             values = found.setdefault(name, [])
-            if value not in values:
+            if len(values) <= MAX_VALUES and value not in values:
                 values.append(value)
     return found
 

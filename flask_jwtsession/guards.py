@@ -60,6 +60,8 @@ class Guards(Access):
         A session that an Auth.js server began has no ``auth_time`` and is never fresh.
         """
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"max_age takes seconds or a timedelta, got {max_age!r}")
 
         def check(binding: Binding, session: Session) -> Refusal:
             signed_in_at = session.token.get("auth_time")
@@ -147,7 +149,7 @@ def is_open(binding: Binding, app: Flask, endpoint: str) -> bool:
     return (
         _has_mark(_PUBLIC, binding, app, endpoint)
         or _is_static(app, endpoint)
-        or endpoint.partition(".")[0] in _our_blueprints(app)
+        or endpoint.rpartition(".")[0] in _our_blueprints(app)
         or request.path in {urlsplit(page).path for page in binding.settings.pages.values()}
     )
 
@@ -162,8 +164,9 @@ def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseRet
     redirect, or 401 raised.
     """
     if binding.callbacks.unauthorized is not None:
-        answer: ResponseReturnValue = binding.callbacks.unauthorized()
-        return answer
+        answer: Refusal = binding.callbacks.unauthorized()
+        if answer is not None:  # a forgotten return must not let anybody in
+            return answer
     kind = client_kind()
     sign_in = page_path(binding, "sign_in", callbackUrl=back_here(binding))
     if kind is Client.PAGE:
@@ -200,7 +203,11 @@ def _same(held: object, wanted: object) -> bool:
 
 def _applied(decorate: Callable[[F], F], view: F | None) -> F | Callable[[F], F]:
     """A decorator used without parentheses, or with."""
-    return decorate if view is None else decorate(view)
+    if view is None:
+        return decorate
+    if not callable(view):
+        raise TypeError(f"this decorator takes a view and no {type(view).__name__}")
+    return decorate(view)
 
 
 def _marker(mark: str, config_prefix: str) -> Callable[[F], F]:

@@ -8,8 +8,13 @@ from flask import request, url_for
 
 from .lifecycle.binding import Binding
 from .lifecycle.state import own_origin
-from .request_checks.origin import SAFE_METHODS
+from .request_checks.origin import SAFE_METHODS, origin_of
 from .request_checks.redirects import resolved_path, safe_target
+
+# Bytes that stand for themselves in a path, and in a query (RFC 3986 section 3.3 and 3.4), which
+# is taken over percent-encoded as it came.
+_PATH = "/:@!$&'()*+,;=~-._"
+_QUERY = _PATH + "?%"
 
 
 def page_path(binding: Binding, page: str, **parameters: str | None) -> str:
@@ -67,9 +72,9 @@ def back_here(binding: Binding) -> str | None:
     if headers.get("HX-Request") == "true":
         wanted: str | None = headers.get("HX-Current-URL")
     elif request.method in SAFE_METHODS:
-        wanted = quote(request.script_root + request.path, safe="/:@!$&'()*+,;=~-._")
+        wanted = quote(request.script_root + request.path, safe=_PATH)
         if request.query_string:
-            wanted += "?" + request.query_string.decode("latin-1")
+            wanted += "?" + quote(request.query_string, safe=_QUERY)
     else:
         # The page with the form, and not what the form was sent to.
         wanted = headers.get("Referer")
@@ -87,6 +92,8 @@ def allowed_target(binding: Binding, requested: object) -> str | None:
 
 def _leads_in_a_circle(binding: Binding, target: str) -> bool:
     """Whether ``target`` is one of our own pages, which would send the browser on once more."""
+    if not target.startswith("/") and origin_of(target) != own_origin(binding, request):
+        return False
     path = unquote(resolved_path(urlsplit(target).path))
     below = request.script_root + binding.settings.url_prefix
     pages = {request.script_root + urlsplit(page).path for page in binding.settings.pages.values()}

@@ -59,13 +59,14 @@ def read_post(binding: Binding) -> Fields:
 
 
 def _read_fields(binding: Binding) -> Fields:
-    if (request.content_length or 0) > MAX_BODY:
-        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
-    request.max_content_length = MAX_BODY
+    # One byte more than allowed is read: a body of unknown length is cut there without a word.
+    request.max_content_length = MAX_BODY + 1
     try:
         body = request.get_data(parse_form_data=False)
     except RequestEntityTooLarge:
-        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.") from None
+        body = None
+    if body is None or len(body) > MAX_BODY:
+        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
     if request.mimetype == "application/json":
         try:
             return parse_json_body(body)

@@ -32,7 +32,9 @@ def show(binding: Binding) -> Response:
         return redirect_to(own)
     return page(
         "signin.html",
-        form_targets=" ".join(["'self'", *sorted(binding.settings.trusted_origins)]),
+        # A browser applies form-action to redirects too, and where this form leads is not known
+        # yet: the sign_in_callback may send the person anywhere.
+        form_targets=None,
         jwtsession=binding,
         csrf_field=token_for_page(state_of(binding)),
         callback_url=target,

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from ..exceptions import SignInRefused, UpdateRefused
@@ -41,7 +42,7 @@ def sign_in(
     _ask_sign_in_callback(state, user, account, profile)
     before: dict[str, Any] = {
         **_claims_of(user, account),
-        **(claims or {}),
+        **deepcopy(dict(claims or {})),
         "sid": new_session_id(),
         "auth_time": state.binding.clock(),
     }
@@ -89,7 +90,7 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
     if callback is None:
         returned: object = {**before, **data}
     else:
-        event = JWTEvent(trigger=Trigger.UPDATE, data=dict(data), from_client=from_client)
+        event = JWTEvent(trigger=Trigger.UPDATE, data=deepcopy(dict(data)), from_client=from_client)
         with running_callback(state):
             returned = callback(token.copy(), event)
     if returned is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..cookies import candidates
+from ..cookies import MAX_VALUES, candidates
 from ..exceptions import SessionTooLarge, TokenExpired, TokenInvalid
 from ..session import NOBODY, Account, JWTEvent, Session
 from ..signals import send, session_rejected, signed_out
@@ -24,9 +24,6 @@ from .binding import Binding
 from .callbacks import refuse_inside_callback, require_mapping, running_callback
 from .state import UNSET, RequestSession, Token, Verified
 
-# Of one cookie name. A browser has one; more were planted, and each costs a decryption.
-_MAX_VALUES = 8
-
 
 def load(state: RequestSession) -> Session:
     """The request's session; on first use the callbacks run, and a due cookie is written."""
@@ -42,7 +39,7 @@ def load(state: RequestSession) -> Session:
     except BaseException:
         # The error is a callback's, and so the application's. The rest of this request, its error
         # page for example, is nobody's; the cookie stays.
-        state.session = NOBODY
+        state.session, state.token = NOBODY, None
         raise
     finally:
         _send_pending(state)
@@ -83,7 +80,6 @@ def loaded_user(state: RequestSession) -> Any:
         refuse_inside_callback(state, "asked for its user")
         with state.lock:
             if state.user is UNSET:
-                state.user = None  # if the loader raises, for the rest of the request
                 state.user = _load_user(state, session)
     return state.user
 
@@ -142,12 +138,15 @@ def _load_user(state: RequestSession, session: Session) -> Any:
     token = state.token
     if token is None or not session or loader is None:
         return session.user
-    # If the person is gone though the token is not, or the loader raises: nobody, for this request.
-    state.session, state.token = NOBODY, None
-    with running_callback(state):
-        user = loader(token.copy())
-    if user is not None:
-        state.session, state.token = session, token
+    user = None
+    try:
+        with running_callback(state):
+            user = loader(token.copy())
+    finally:
+        if user is None:
+            # The person is gone though the token is not, or the loader raised: nobody, for the
+            # rest of this request.
+            state.user, state.session, state.token = None, NOBODY, None
     return user
 
 
@@ -194,7 +193,7 @@ def _verify(state: RequestSession) -> Verified | None:
     for cookie, tokens in state.cookies.sources:
         try:
             values = candidates(state.sent(cookie), cookie)
-            if len(values) > _MAX_VALUES:
+            if len(values) > MAX_VALUES:
                 raise TokenInvalid("ambiguous")
         except TokenInvalid as error:
             rejected = error.reason
@@ -219,10 +218,9 @@ def _verify(state: RequestSession) -> Verified | None:
             f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
         )
         state.pending_signals.append((session_rejected, {"reason": rejected}))
-    if len(accepted) != 1:
-        return None
-    state.expired = None
-    return accepted[0]
+    if accepted:
+        state.expired = None
+    return accepted[0] if len(accepted) == 1 else None
 
 
 def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token, Times]:

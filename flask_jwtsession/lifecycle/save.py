@@ -71,16 +71,16 @@ def finish(binding: Binding, response: Response) -> Response:
     if state is CLOSED:
         return response
     state.closed = True
-    if state.lines:
-        # The view may have returned one Response object to several requests at once. The lines of
-        # this person go into headers that belong to this response alone.
+    if state.read or state.lines:
+        # The view may have returned one Response object to several requests at once. What is
+        # about this person goes into headers that belong to this response alone.
         response = _with_own_headers(response)
+        _vary_by_cookie(response)
+    if state.lines:
         for line in state.lines.values():
             response.headers.add("Set-Cookie", line)
         if "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "private, no-store"
-    if state.read or state.lines:
-        _vary_by_cookie(response)
     return response
 
 

@@ -1,0 +1,1 @@
+"""Applications that show the extension at work."""

@@ -1,0 +1,71 @@
+"""What the extension's signals tell, for the log on the admin page.
+
+Kept in memory, and not much of it: anybody can send a broken cookie with every request, and that
+must not cost a write to the disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, current_app
+
+from flask_jwtsession import Session, session_rejected, session_updated, signed_in, signed_out
+
+_EXTENSION = "demo-events"
+_KEPT = 40
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log. Names and reasons only: no signal brings a token, no log needs one."""
+
+    at: datetime
+    signal: str
+    who: str
+    detail: str
+
+
+def init_app(app: Flask) -> None:
+    app.extensions[_EXTENSION] = deque[Event](maxlen=_KEPT)
+    # With the app as the sender: another app in this process has events of its own.
+    signed_in.connect(_signed_in, app)
+    signed_out.connect(_signed_out, app)
+    session_updated.connect(_session_updated, app)
+    session_rejected.connect(_session_rejected, app)
+
+
+def latest() -> list[Event]:
+    """The last events, the newest first."""
+    return list(current_app.extensions[_EXTENSION])
+
+
+# blinker passes every argument by name, and later versions of a signal may have more of them.
+
+
+def _signed_in(app: Flask, session: Session, **_: object) -> None:
+    _record(app, "signed_in", _name(session), "with user name and password")
+
+
+def _signed_out(app: Flask, session: Session, reason: str, **_: object) -> None:
+    _record(app, "signed_out", _name(session), f"reason: {reason}")
+
+
+def _session_updated(app: Flask, session: Session, data: Mapping[str, Any], **_: object) -> None:
+    _record(app, "session_updated", _name(session), f"changed: {', '.join(data)}")
+
+
+def _session_rejected(app: Flask, reason: str, **_: object) -> None:
+    _record(app, "session_rejected", "nobody", f"cookie not accepted: {reason}")
+
+
+def _record(app: Flask, signal: str, who: str, detail: str) -> None:
+    app.extensions[_EXTENSION].appendleft(Event(datetime.now(UTC), signal, who, detail))
+
+
+def _name(session: Session) -> str:
+    return str(session.user["name"]) if session.user else "nobody"

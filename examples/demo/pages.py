@@ -1,0 +1,73 @@
+"""The pages that are only looked at."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from flask_jwtsession import claims_required, current_session, login_required, roles_required
+
+from . import database, events
+from .auth import company_required
+
+blueprint = Blueprint("pages", __name__)
+
+# Identifiers of the session: whoever can name one could one day revoke it.
+_MASKED_CLAIMS = {"sid", "jti"}
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    if current_session:
+        return redirect(url_for(".dashboard"))
+    return render_template("home.html")
+
+
+@blueprint.get("/sign-in")
+def sign_in() -> str:
+    """The form; it is sent to the extension's own endpoint, which answers it."""
+    return render_template(
+        "sign_in.html",
+        accounts=database.ACCOUNTS,
+        # Not checked here: it goes into the form, and the extension, which will send the browser
+        # there, sends it nowhere but to this application.
+        callback_url=request.args.get("callbackUrl", url_for(".dashboard")),
+        error=request.args.get("error"),
+    )
+
+
+@blueprint.get("/dashboard")
+@company_required
+def dashboard() -> str:
+    return render_template("dashboard.html")
+
+
+@blueprint.get("/session")
+@login_required
+def session() -> str:
+    """The three places that a session is in, side by side."""
+    claims = dict(current_session.token)
+    for name in _MASKED_CLAIMS & claims.keys():
+        claims[name] = f"{claims[name][:4]}…"
+    return render_template(
+        "session.html",
+        cookies={name: len(value) for name, value in request.cookies.items()},
+        public=json.dumps(dict(current_session), indent=2, ensure_ascii=False),
+        claims=claims,
+    )
+
+
+@blueprint.get("/members")
+@company_required
+@claims_required(plan="team")
+def members() -> str:
+    company_id = current_session.token["company_id"]
+    return render_template("members.html", members=database.members(company_id))
+
+
+@blueprint.get("/admin")
+@roles_required("admin")
+def admin() -> str:
+    return render_template("admin.html", events=events.latest(), users=database.users())

@@ -1,0 +1,179 @@
+"""Measure what a session costs, and print one table. What the figures mean is in the
+documentation, on the page about performance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .applications import (
+    BARE,
+    COLD,
+    COMPETITORS,
+    CONTROL,
+    JWT_EXTENDED,
+    OPERATIONS,
+    OURS,
+    SIGNED,
+    UNUSED,
+    WARM,
+    request_calls,
+    request_name,
+)
+from .codecs import CODECS, DECODE, DIRECTIONS, ENCODE, JOSERFC, codec_calls, codec_name
+from .imports import UNWANTED, Imports, measure_imports
+from .timing import Block, Figure, figure, measure, middle
+
+_PACKAGES = (
+    "flask",
+    "joserfc",
+    "cryptography",
+    "jwcrypto",
+    "flask-jwt-extended",
+    "flask-session",
+    "cachelib",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that one run measured."""
+
+    requests: list[Block]
+    codecs: list[Block]
+    imports: Imports
+
+    def added(self, name: str) -> Figure:
+        """By how much the request called ``name`` is longer than a bare one, in bare requests."""
+        return figure(self.requests, lambda block: block[name] / block[BARE] - 1)
+
+    def added_beside(self, other: str, operation: str) -> Figure:
+        """What our session adds to a bare request, as a multiple of what another's adds."""
+        ours, others = request_name(OURS, operation), request_name(other, operation)
+        return figure(
+            self.requests,
+            lambda block: (block[ours] - block[BARE]) / (block[others] - block[BARE]),
+        )
+
+    def codec(self, codec: str, direction: str) -> Figure:
+        """The time of a codec, as a multiple of joserfc's."""
+        one, joserfc = codec_name(codec, direction), codec_name(JOSERFC, direction)
+        return figure(self.codecs, lambda block: block[one] / block[joserfc])
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was to be reached, and what was measured; the median decides."""
+
+    what: str
+    measured: Figure
+    limit: float
+
+    @property
+    def is_reached(self) -> bool:
+        return self.measured.value <= self.limit
+
+
+def main() -> None:
+    """Measure and print. A benchmark is no test: a target that is missed is no failure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the raw figures instead")
+    options = parser.parse_args()
+    print("This takes about a minute and a half.", file=sys.stderr)
+    with TemporaryDirectory() as directory:
+        requests = measure(request_calls(Path(directory)), blocks=11, rounds=80)
+    codecs = measure(codec_calls(), blocks=11, rounds=60)
+    measured = Measured(requests, codecs, measure_imports(processes=25))
+    if options.json:
+        print(json.dumps(_raw(measured), indent=1))
+    else:
+        print("\n".join(_table(measured)))
+
+
+def _targets(measured: Measured) -> list[Target]:
+    unused = measured.added(request_name(OURS, UNUSED))
+    return [
+        Target("session not used, beside a bare request", unused, 0.08),
+        Target("read, warm, beside Flask's session", measured.added_beside(SIGNED, WARM), 0.8),
+        Target("read, cold, beside Flask's session", measured.added_beside(SIGNED, COLD), 1.6),
+        Target(
+            "read, warm, beside Flask-JWT-Extended",
+            measured.added_beside(JWT_EXTENDED, WARM),
+            1 / 8,
+        ),
+        Target("encode, beside joserfc alone", measured.codec(OURS, ENCODE), 1.2),
+        Target("decode, beside joserfc alone", measured.codec(OURS, DECODE), 1.2),
+        Target("import, milliseconds over Flask", middle(measured.imports.whole), 40),
+    ]
+
+
+def _table(measured: Measured) -> Iterator[str]:
+    bare = figure(measured.requests, lambda block: block[BARE]).value
+    control = measured.added(CONTROL)
+    yield from _machine()
+    yield ""
+    yield _row(f"added to a bare request ({bare:.1f} µs = 1)", COMPETITORS)
+    for operation in OPERATIONS:
+        figures = (measured.added(request_name(one, operation)) for one in COMPETITORS)
+        yield _row(f"  {operation}", (f"{one.value:.3f}" for one in figures))
+    yield f"  (a second bare application: {control.value:+.3f}, {_spread(control)})"
+    yield ""
+    yield _row("encrypted token (joserfc alone = 1)", CODECS)
+    for direction in DIRECTIONS:
+        name = codec_name(JOSERFC, direction)
+        joserfc = figure(measured.codecs, lambda block, name=name: block[name]).value
+        figures = (measured.codec(one, direction) for one in CODECS)
+        yield _row(f"  {direction} ({joserfc:.1f} µs)", (f"{one.value:.2f}" for one in figures))
+    yield ""
+    imports = measured.imports
+    yield f"import: {middle(imports.whole).value:.0f} ms over Flask, of these " + (
+        f"{middle(imports.joserfc).value:.0f} ms joserfc and cryptography"
+    )
+    yield f"imported with it of {' and '.join(UNWANTED)}: {', '.join(imports.unwanted) or 'none'}"
+    yield ""
+    yield f"{'target':41}{'measured':>10}   {'middle half':17}{'at most':>8}"
+    for target in _targets(measured):
+        verdict = "reached" if target.is_reached else "MISSED"
+        yield (
+            f"{target.what:41}{target.measured.value:10.3f}   {_spread(target.measured):17}"
+            f"{target.limit:8g}   {verdict}"
+        )
+
+
+def _row(label: str, cells: Iterable[str]) -> str:
+    return f"{label:41}" + "".join(f"{cell:>21}" for cell in cells)
+
+
+def _spread(one: Figure) -> str:
+    return f"{one.low:.3f} to {one.high:.3f}"
+
+
+def _machine() -> Iterator[str]:
+    yield f"Python {platform.python_version()}, {os.cpu_count()} processors"
+    yield ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+
+
+def _raw(measured: Measured) -> object:
+    """All blocks, in microseconds a call; imports in milliseconds."""
+    return {
+        "machine": list(_machine()),
+        "requests": [dict(block) for block in measured.requests],
+        "codecs": [dict(block) for block in measured.codecs],
+        "imports": asdict(measured.imports),
+        "targets": [
+            {**asdict(target), "reached": target.is_reached} for target in _targets(measured)
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""The documentation says what the code does: its examples run, and its lists are complete."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import flask_jwtsession
+from flask_jwtsession import config, exceptions, signals
+from flask_jwtsession.endpoints import error
+
+from .support import SAME_ORIGIN, SECRET, make_app
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PAGES = [README, *sorted(DOCS.glob("*.rst"))]
+
+_EXAMPLE_MODULE = "documented_app"
+_NOT_RUN = "not run:"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One block of a page. ``line`` is that of its first line of code."""
+
+    language: str
+    caption: str | None
+    code: str
+    line: int
+    why_not_run: str | None
+
+
+# Examples
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_examples_of_a_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JWTSESSION_SECRET", SECRET)
+    run_examples(page, monkeypatch)
+
+
+def test_the_quick_start_of_the_readme_signs_in_and_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JWTSESSION_SECRET", SECRET)
+    client = run_examples(README, monkeypatch).app.test_client()
+    assert client.get("/", headers={"Accept": "text/html"}).status_code == 302
+    fields = {"username": "ada", "password": "correct horse", "callbackUrl": "/"}
+    client.post("/auth/callback/credentials", data=fields, headers=SAME_ORIGIN)
+    assert "Ada" in client.get("/").text
+    client.post("/auth/signout", headers=SAME_ORIGIN)
+    assert client.get("/").status_code == 401
+
+
+def test_the_quick_start_of_the_readme_has_at_most_30_lines() -> None:
+    (quick_start,) = [one for one in examples(README) if one.language == "python"]
+    assert len(quick_start.code.splitlines()) <= 30
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_an_example_that_is_not_run_gives_a_reason(page: Path) -> None:
+    without = [one.line for one in examples(page) if one.why_not_run == ""]
+    assert not without, f"lines {without}"
+
+
+# Completeness: every name is documented, and every documented name exists.
+
+
+def test_the_reference_has_every_configuration_key_and_no_other() -> None:
+    assert documented_keys().keys() == real_keys().keys()
+
+
+@pytest.mark.parametrize("key", sorted({"SECRET", "SECRET_FALLBACKS"}))
+def test_the_reference_names_the_key_of_flask_that_a_secret_falls_back_to(key: str) -> None:
+    assert documented_keys()[key] == {"SECRET": "SECRET_KEY"}.get(key, "SECRET_KEY_FALLBACKS")
+
+
+def test_the_reference_has_the_right_defaults() -> None:
+    documented = documented_keys()
+    real = {key: default for key, default in real_keys().items() if not key.startswith("SECRET")}
+    said = {key: ast.literal_eval(documented[key]) for key in real}
+    assert said == {
+        key: tuple(default) if isinstance(default, frozenset) else default
+        for key, default in real.items()
+    }
+
+
+def test_the_api_reference_has_every_public_name_and_no_other() -> None:
+    text = (DOCS / "api.rst").read_text()
+    documented = re.findall(
+        r"^\.\. (?:auto(?:function|decorator|class|exception)|py:data):: "
+        r"(?:flask_jwtsession\.)?(\w+)(?:\(.*\))?$",
+        text,
+        re.MULTILINE,
+    )
+    assert sorted(documented) == sorted(flask_jwtsession.__all__)
+
+
+def test_the_error_page_has_every_error_code_with_its_status_and_no_other() -> None:
+    text = (DOCS / "errors.rst").read_text()
+    rows = re.findall(r"^   \* - ``(\w+)``\n     - (\S+)$", text, re.MULTILINE)
+    documented = {(code, int(status) if status.isdigit() else None) for code, status in rows}
+    assert documented == set(codes_of_classes()) | set(codes_of_refusals())
+
+
+def test_the_endpoint_page_has_every_method_and_rule_and_no_other() -> None:
+    app, auth = make_app()
+    real = {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{auth.blueprint.name}.")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    text = (DOCS / "endpoints.rst").read_text()
+    documented = re.findall(r"^``(GET|POST) (\S+)``\n-+$", text, re.MULTILINE)
+    assert sorted(documented) == sorted(real)
+
+
+def test_the_signals_page_has_every_signal_and_no_other() -> None:
+    real = {name for name, value in vars(signals).items() if type(value).__name__ == "NamedSignal"}
+    text = (DOCS / "signals.rst").read_text()
+    assert set(re.findall(r"^``(\w+)``\n-+$", text, re.MULTILINE)) == real
+
+
+def test_the_signals_page_has_every_reason_for_a_rejected_cookie() -> None:
+    text = (DOCS / "signals.rst").read_text()
+    documented = set(re.findall(r"^   \* - ``\"(\w+)\"``$", text, re.MULTILINE))
+    assert documented == set(rejection_reasons())
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    text = README.read_text()
+    missing = [page.name for page in DOCS.glob("*.rst") if f"docs/{page.name}" not in text]
+    assert not missing
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text())
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+# Reading the pages
+
+
+def examples(page: Path) -> Iterator[Example]:
+    """The code blocks of a page, in order."""
+    lines = page.read_text().splitlines()
+    yield from (_markdown_blocks(lines) if page.suffix == ".md" else _rst_blocks(lines))
+
+
+def run_examples(page: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Execute the Python blocks of a page in one module. A block of another language that has a
+    file name as its caption is saved under that name first.
+    """
+    module = ModuleType(_EXAMPLE_MODULE)
+    monkeypatch.setitem(sys.modules, _EXAMPLE_MODULE, module)
+    for example in examples(page):
+        if example.why_not_run is not None:
+            continue
+        if example.language == "python":
+            # So many empty lines before it that a traceback has the line of the page.
+            source = "\n" * (example.line - 1) + example.code
+            exec(compile(source, str(page), "exec"), vars(module))  # noqa: S102 - our own pages
+        elif example.caption is not None:
+            path = Path(example.caption)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(example.code)
+    return module
+
+
+def _markdown_blocks(lines: list[str]) -> Iterator[Example]:
+    fences = [number for number, line in enumerate(lines) if line.startswith("```")]
+    for start, end in pairwise(fences):
+        if language := lines[start][3:]:
+            marker = re.fullmatch(rf"<!-- {_NOT_RUN}(.*)-->", _text_before(lines, start))
+            why = None if marker is None else marker[1].strip()
+            yield Example(language, None, "\n".join(lines[start + 1 : end]), start + 2, why)
+
+
+def _rst_blocks(lines: list[str]) -> Iterator[Example]:
+    for start, line in enumerate(lines):
+        opening = re.fullmatch(r"( *)\.\. code-block:: (\S+)", line)
+        if opening is None:
+            continue
+        indent = len(opening[1])
+        end = start + 1
+        while end < len(lines) and (
+            not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent
+        ):
+            end += 1
+        body = start + 1
+        caption = None
+        while lines[body].strip():
+            option = re.fullmatch(r" *:caption: (.*)", lines[body])
+            caption = option[1] if option else caption
+            body += 1
+        marker = re.fullmatch(rf" *\.\. {_NOT_RUN}(.*)", _text_before(lines, start))
+        why = None if marker is None else marker[1].strip()
+        code = dedent("\n".join(lines[body + 1 : end])).rstrip() + "\n"
+        yield Example(opening[2], caption, code, body + 2, why)
+
+
+def _text_before(lines: list[str], number: int) -> str:
+    return next((line for line in reversed(lines[:number]) if line.strip()), "")
+
+
+def documented_keys() -> dict[str, str]:
+    """The keys of the configuration reference, and the literal that begins their default."""
+    text = (DOCS / "configuration.rst").read_text()
+    entries = re.findall(
+        r"^\.\. confval:: JWTSESSION_(\w+)\n   :type: .+\n   :default: ``([^`]+)``",
+        text,
+        re.MULTILINE,
+    )
+    assert len(entries) == text.count(".. confval::")
+    assert len(entries) == len(dict(entries))
+    return dict(entries)
+
+
+# Reading the code
+
+
+def real_keys() -> dict[str, Any]:
+    """Every configuration key that is read, and its default."""
+    found: dict[str, Any] = {}
+
+    class Recorder(config._Keys):
+        def read(self, name: str, check: Any, default: Any) -> Any:
+            found[name] = default
+            return super().read(name, check, default)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "_Keys", Recorder)
+        config.read_settings({"JWTSESSION_SECRET": SECRET}, {})
+    return found
+
+
+def codes_of_classes() -> Iterator[tuple[str, int | None]]:
+    """The code of each error class, and the status if the package answers with one."""
+    for value in vars(exceptions).values():
+        if isinstance(value, type) and issubclass(value, exceptions.JWTSessionError):
+            answered = "status" in vars(value) and value.status != 500
+            yield value.code, value.status if answered else None
+
+
+def codes_of_refusals() -> Iterator[tuple[str, int | None]]:
+    """The codes and statuses that the package answers with without an exception class."""
+    for text, (number, _, _) in error._TEXTS.items():
+        yield text, number
+    for call in calls("refusal"):
+        status, code = (getattr(argument, "value", None) for argument in call.args[1:3])
+        if isinstance(status, int) and isinstance(code, str):
+            yield code, status
+    for call in calls("refuse_unauthorized"):
+        code = getattr(call.args[1], "value", None)
+        assert isinstance(code, str)
+        yield code, 401
+
+
+def rejection_reasons() -> Iterator[str]:
+    for name in ("TokenInvalid", "TokenExpired"):
+        for call in calls(name):
+            reason = getattr(call.args[0], "value", None)
+            assert isinstance(reason, str)
+            yield reason
+
+
+def calls(function: str) -> Iterator[ast.Call]:
+    """Every call in the package of a function with this name."""
+    for path in Path(flask_jwtsession.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == function:
+                yield node

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+import flask_jwtsession
+
+
+def test_all_is_sorted_and_names_nothing_twice() -> None:
+    assert flask_jwtsession.__all__ == sorted(set(flask_jwtsession.__all__))
+
+
+def test_all_lists_every_public_name_of_the_package() -> None:
+    public = {
+        name
+        for name, value in vars(flask_jwtsession).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public == set(flask_jwtsession.__all__)
+
+
+def test_every_name_in_all_is_there_and_public() -> None:
+    for name in flask_jwtsession.__all__:
+        assert not name.startswith("_")
+        assert hasattr(flask_jwtsession, name)
