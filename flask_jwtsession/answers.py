@@ -59,7 +59,7 @@ def page(
     :param form_targets: where forms may lead, redirects included; None for anywhere
     """
     policy = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
     if form_targets is not None:

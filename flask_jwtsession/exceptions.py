@@ -42,8 +42,11 @@ class ConfigError(JWTSessionError):
     code = "config_error"
 
     def __init__(self, key: str, message: str) -> None:
-        super().__init__(f"{key}: {message}")
+        super().__init__(key, message)
         self.key = key
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 class TokenError(JWTSessionError):
@@ -74,6 +77,10 @@ class TokenExpired(TokenError):
         super().__init__(reason)
         self.claims = claims
 
+    def __reduce__(self) -> Any:
+        # Not in args: those are shown by repr().
+        return type(self), (self.reason, self.claims)
+
 
 class SessionTooLarge(JWTSessionError):
     """The token of the changed session is longer than ``JWTSESSION_MAX_TOKEN_SIZE``.
@@ -86,12 +93,15 @@ class SessionTooLarge(JWTSessionError):
     status = 413
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"the session's token would have {size} characters, the limit is {limit} "
-            "(MAX_TOKEN_SIZE); keep identifiers in the token and the rest in a database"
-        )
+        super().__init__(size, limit)
         self.size = size
         self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"the session's token would have {self.size} characters, the limit is {self.limit} "
+            "(MAX_TOKEN_SIZE); keep identifiers in the token and the rest in a database"
+        )
 
 
 class SessionClosed(JWTSessionError):

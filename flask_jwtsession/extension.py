@@ -26,6 +26,7 @@ from .exceptions import (
 from .guards import Guards, is_csrf_exempt, is_open, refuse_anonymous
 from .lifecycle.binding import EXTENSION, Binding, make_binding
 from .lifecycle.callbacks import Callbacks
+from .lifecycle.csrf import token_for_page
 from .lifecycle.load import loaded_user
 from .lifecycle.save import finish
 from .request_checks.origin import SAFE_METHODS, Verdict
@@ -165,7 +166,11 @@ class JWTSession(Guards):
         return loaded_user(self._state())
 
     def _template_values(self) -> dict[str, Any]:
-        values = {"current_session": self.current_session, "current_user": self.current_user}
+        values = {
+            "current_session": self.current_session,
+            "current_user": self.current_user,
+            "jwtsession_csrf_token": lambda: token_for_page(self._state()),
+        }
         if hasattr(current_app, "login_manager"):
             # Flask-Login's templates ask current_user.is_authenticated of somebody anonymous, too.
             del values["current_user"]

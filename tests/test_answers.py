@@ -67,10 +67,11 @@ def test_sec_151_a_page_of_ours_lets_no_frame_script_or_cache_in(
     assert policy == {
         "default-src": "'none'",
         "style-src": "'self'",
-        "img-src": "'self'",
+        "img-src": "'self' data:",
         "base-uri": "'none'",
-        "form-action": "'self'",
         "frame-ancestors": "'none'",
+        # Where the sign-in form leads is not known beforehand.
+        **({} if path == "/auth/signin" else {"form-action": "'self'"}),
     }
     assert response.headers["X-Frame-Options"] == "DENY"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -87,11 +88,11 @@ def test_a_refusal_page_sends_no_referrer(client: FlaskClient) -> None:
     assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_forms_may_lead_to_trusted_origins_too() -> None:
+def test_a_sign_out_may_lead_to_trusted_origins_too() -> None:
     app, _ = make_app(None, TRUSTED_ORIGINS=["https://b.test", "https://a.test"])
-    for path in ("/auth/signin", "/auth/signout"):
-        policy = app.test_client().get(path, base_url=HTTPS).headers["Content-Security-Policy"]
-        assert "form-action 'self' https://a.test https://b.test;" in policy
+    response = app.test_client().get("/auth/signout", base_url=HTTPS)
+    policy = response.headers["Content-Security-Policy"].split("; ")
+    assert "form-action 'self' https://a.test https://b.test" in policy
 
 
 @pytest.mark.parametrize("status", [401, 403, 413, 415])

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template_string
 from flask.testing import FlaskClient
 
 from flask_jwtsession.request_checks import csrf
@@ -115,3 +115,14 @@ def test_the_pair_is_the_one_of_authjs(pair: dict[str, object]) -> None:
     for value in (str(pair["cookie_url_encoded"]), str(pair["cookie"])):
         assert csrf.token_of([value], keys) == token
         assert csrf.token_of([value], [b"another"]) is None
+
+
+def test_a_template_of_the_application_can_have_the_token(app: Flask, client: FlaskClient) -> None:
+    @app.get("/form")
+    def form() -> str:
+        return render_template_string("{{ jwtsession_csrf_token() }}")
+
+    token = client.get("/form").get_data(as_text=True)
+    fields = {"csrfToken": token, "username": "ada", "password": "ok"}
+    assert client.post("/auth/callback/credentials", data=fields).status_code == 302
+    assert client.get("/private").status_code == 200

@@ -435,3 +435,22 @@ def test_a_refused_update_says_nothing_of_the_session(
     response = signed_in.post("/auth/session", base_url=HTTPS, headers=headers, json={"data": {}})
     assert response.status_code == 403
     assert b"ada" not in response.get_data().lower()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_person_that_the_user_loader_does_not_know_is_nobody_here_too(
+    app: Flask, auth: JWTSession, client: FlaskClient, method: str
+) -> None:
+    client.post("/sign-in", headers=SAME_ORIGIN)
+    auth.user_loader(lambda token: None)
+    response = client.open(
+        "/auth/session",
+        method=method,
+        json={"data": {"nick": "A"}} if method == "POST" else None,
+        headers=SAME_ORIGIN,
+    )
+    if method == "GET":
+        assert (response.status_code, response.get_json()) == (200, None)
+    else:
+        assert (response.status_code, response.get_json()["code"]) == (401, "login_required")
+    assert "Set-Cookie" not in response.headers

@@ -203,7 +203,7 @@ def _verify(state: RequestSession) -> Verified | None:
                 token, times = _read(binding, tokens, value)
             except TokenExpired as error:
                 rejected = error.reason
-                state.expired = _expired(error)
+                state.expired = _expired(error, binding.clock())
             except TokenInvalid as error:
                 rejected = error.reason
             else:
@@ -236,8 +236,9 @@ def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token,
     return Token.of(payload, whole, times.expires), times
 
 
-def _expired(error: TokenExpired) -> Token:
-    return Token.of(strict_json.dump(error.claims), error.claims, error.claims["exp"])
+def _expired(error: TokenExpired, now: float) -> Token:
+    ended = min(now, error.claims["exp"])
+    return Token.of(strict_json.dump(error.claims), error.claims, ended)
 
 
 def _iso_time(seconds: float) -> str:

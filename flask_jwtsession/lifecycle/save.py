@@ -95,17 +95,17 @@ def same_claims(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two mappings of claims are the same in a token."""
     try:
         return strict_json.same(one, other)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise _not_json(one) from None
 
 
 def _token(claims: Mapping[str, Any]) -> Token:
     try:
         payload = strict_json.dump(claims)
-    except (TypeError, ValueError):
+        # Read back, so that what the rest of the request sees is what the next one will read.
+        return Token.of(payload, strict_json.parse_object(payload), claims["exp"])
+    except (TypeError, ValueError, RecursionError):
         raise _not_json(claims) from None
-    # Read back, so that what the rest of the request sees is what the next one will read.
-    return Token.of(payload, strict_json.parse_object(payload), claims["exp"])
 
 
 def _with_own_headers(response: Response) -> Response:
@@ -142,7 +142,7 @@ def _not_json(claims: Mapping[str, Any]) -> TypeError:
     faults = []
     for name, value in claims.items():
         try:
-            strict_json.dump({name: value})
-        except (TypeError, ValueError):
+            strict_json.parse_object(strict_json.dump({name: value}))
+        except (TypeError, ValueError, RecursionError):
             faults.append(f"{name!r} ({type(value).__name__})")
     return TypeError(f"these claims cannot be kept as JSON: {', '.join(faults)}")

@@ -19,6 +19,4 @@ def parse_json_body(body: bytes) -> dict[str, Any]:
     UTF-8 JSON object, nests deeper than :data:`MAX_DEPTH`, or holds what JSON readers disagree
     about: NaN and infinities, numbers that overflow, two members of one name, lone surrogates.
     """
-    value = strict_json.parse_object(body)
-    strict_json.check_tree(value, depth=MAX_DEPTH)
-    return value
+    return strict_json.parse_object(body, depth=MAX_DEPTH)

@@ -147,6 +147,6 @@ def _absolute_end(started: float, lifetimes: Lifetimes) -> float:
 def _time(claims: Mapping[str, Any], name: str) -> float:
     value: Any = claims.get(name)
     # bool is an int in Python; NaN fails the comparison.
-    if type(value) not in (int, float) or not -_MAX_TIME < value < _MAX_TIME:
+    if type(value) not in (int, float) or not 0 <= value < _MAX_TIME:
         raise TokenInvalid("claims")
     return float(value)

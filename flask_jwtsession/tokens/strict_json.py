@@ -10,8 +10,11 @@ import json
 from math import isfinite
 from typing import Any, NoReturn
 
+#: How deep the claims of a token may nest.
+MAX_DEPTH = 64
 
-def parse_object(data: bytes) -> dict[str, Any]:
+
+def parse_object(data: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The JSON object that the UTF-8 text is.
 
     Raises :exc:`ValueError`, whose text quotes nothing of ``data``, for everything else: another
@@ -28,10 +31,14 @@ def parse_object(data: bytes) -> dict[str, Any]:
         raise ValueError("malformed") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
+    # Without a \\u escape there is no lone surrogate, and few brackets nest no deeper than they
+    # are.
+    if b"\\u" in data or data.count(b"{") + data.count(b"[") > depth:
+        _check_tree(value, depth)
     return value
 
 
-def check_tree(value: object, *, depth: int) -> None:
+def _check_tree(value: object, depth: int) -> None:
     """Raise :exc:`ValueError` if ``value`` nests deeper than ``depth`` or has a lone surrogate."""
     if isinstance(value, str):
         try:
@@ -43,9 +50,9 @@ def check_tree(value: object, *, depth: int) -> None:
             raise ValueError("nested too deeply")
         for item in value.items() if isinstance(value, dict) else value:
             if isinstance(item, tuple):
-                check_tree(item[0], depth=depth)
+                _check_tree(item[0], depth)
                 item = item[1]
-            check_tree(item, depth=depth - 1)
+            _check_tree(item, depth - 1)
 
 
 def dump(value: object) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from .applications import (
@@ -117,7 +118,7 @@ def _targets(measured: Measured) -> list[Target]:
 
 
 def _table(measured: Measured) -> Iterator[str]:
-    bare = figure(measured.requests, lambda block: block[BARE]).value
+    bare = median(block[BARE] for block in measured.requests)
     control = measured.added(CONTROL)
     yield from _machine()
     yield ""
@@ -129,8 +130,7 @@ def _table(measured: Measured) -> Iterator[str]:
     yield ""
     yield _row("encrypted token (joserfc alone = 1)", CODECS)
     for direction in DIRECTIONS:
-        name = codec_name(JOSERFC, direction)
-        joserfc = figure(measured.codecs, lambda block, name=name: block[name]).value
+        joserfc = median(block[codec_name(JOSERFC, direction)] for block in measured.codecs)
         figures = (measured.codec(one, direction) for one in CODECS)
         yield _row(f"  {direction} ({joserfc:.1f} µs)", (f"{one.value:.2f}" for one in figures))
     yield ""

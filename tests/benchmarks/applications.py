@@ -149,21 +149,19 @@ def _jwt_extended() -> Flask:
     def begin(person: int) -> Response:
         return with_token("begun", str(person), claims_of(person))
 
-    @jwt_required()
     def read() -> str:
         return str(get_jwt()["name"])
 
-    @jwt_required()
     def store(number: int) -> Response:
         token = get_jwt()
         claims = {name: token[name] for name in token if name not in registered}
         return with_token(str(number), token["sub"], {**claims, "number": number})
 
-    @jwt_required()
     def stored() -> str:
         return str(get_jwt()["number"])
 
-    return _with_views(app, begin, read, store, stored)
+    needs_token = jwt_required()
+    return _with_views(app, begin, needs_token(read), needs_token(store), needs_token(stored))
 
 
 def _with_session_views(app: Flask) -> Flask:
@@ -222,7 +220,7 @@ def _check(competitor: str, app: Flask, cookies: Sequence[str]) -> None:
 
 def _request(app: Flask, path: str, cookie: str = "") -> tuple[str, str]:
     """The body of the answer, and the cookies it sets as the browser will send them."""
-    builder = EnvironBuilder(path, _BASE_URL, headers={"Cookie": cookie})
+    builder = EnvironBuilder(path, _BASE_URL, headers=[("Cookie", cookie)])
     body, status, headers = run_wsgi_app(app, builder.get_environ(), buffered=True)
     if not status.startswith("200"):
         raise RuntimeError(f"{app.name} answered {status} to {path}")

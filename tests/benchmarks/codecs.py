@@ -105,7 +105,8 @@ class _Jwcrypto:
         self._header = json.dumps(key.header())
 
     def encode(self, claims: Claims) -> str:
-        token = jwcrypto_jwe.JWE(_dump(claims), self._header, recipient=self._key)
+        token = jwcrypto_jwe.JWE(_dump(claims), self._header)
+        token.add_recipient(self._key)
         return str(token.serialize(compact=True))
 
     def decode(self, token: str) -> Claims:

@@ -2,10 +2,11 @@
 
 What is compared is timed in turns: a short slice of each call, in another order in every round, so
 that a machine that becomes slower becomes slower for all alike, and nothing always comes after the
-same neighbour (in a fixed order, four equal applications were up to 7 µs apart). Whatever else runs
-can only make a slice longer, never shorter; so of the rounds of one block the shortest slice of
-each call counts. Every block makes a figure of its own. The median of the blocks is reported, and
-how far they lie apart says what it is worth.
+same neighbour. (In a fixed order, equal applications were up to 7 µs apart.) Of the rounds of one
+block the median counts: slices that something else interrupted are too few to move it, and between
+two equal applications it differed least, less than the shortest slice does. Every block makes a
+figure of its own. The median of the blocks is reported, and how far they lie apart says what it is
+worth.
 """
 
 from __future__ import annotations
@@ -64,17 +65,17 @@ def middle(values: Sequence[float]) -> Figure:
 def _measure_block(
     calls: Mapping[str, Call], sizes: Mapping[str, int], rounds: int, order: Random
 ) -> Block:
-    shortest = dict.fromkeys(calls, float("inf"))
+    slices: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
     for _ in range(rounds):
         order.shuffle(names)
         for name in names:
             _time_slice(calls[name], _WARM_UP)
-            shortest[name] = min(shortest[name], _time_slice(calls[name], sizes[name]) / 1000)
+            slices[name].append(_time_slice(calls[name], sizes[name]) / 1000)
         # Requests leave cycles behind. They are collected between the rounds, where it is no call's
         # bad luck.
         gc.collect()
-    return shortest
+    return {name: median(times) for name, times in slices.items()}
 
 
 def _calls_in_a_slice(call: Call) -> int:
