@@ -798,6 +798,13 @@ def test_sec_041_a_clock_that_is_a_little_behind_does_not_roll(clock: Clock) -> 
     assert session_token(response) is None
 
 
+def test_sec_041_a_negative_age_counts_as_none(clock: Clock) -> None:
+    app, auth = make_app(clock, UPDATE_AGE=0)
+    add_views(app, auth)
+    token = seal(app, claims_at(NOW, iat=NOW + 10))
+    assert session_token(send(app, "/private", jar(app, token)))  # at every use, and this is one
+
+
 # Section 3: secrets at work.
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_jwtsession.tokens.strict_json import check_tree, dump, parse_object
+from flask_jwtsession.tokens.strict_json import dump, parse_object
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -100,29 +100,46 @@ def test_dump_refuses_what_is_not_json(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "depth"),
+    ("text", "depth"),
     [
-        pytest.param({"a": 1}, 1, id="object"),
-        pytest.param({"a": [1]}, 2, id="array in object"),
-        pytest.param({"a": {"b": {"c": "🦊"}}}, 3, id="three objects"),
-        pytest.param("text", 0, id="scalar"),
+        pytest.param(b'{"a": 1}', 1, id="object"),
+        pytest.param(b'{"a": [1]}', 2, id="array in object"),
+        pytest.param(b'{"a": {"b": {"c": "[[[["}}}', 3, id="three objects"),
+        pytest.param(b'{"a": [], "b": [], "c": [], "d": {}}', 2, id="side by side"),
+        pytest.param(b'{"a":' * 900 + b"1" + b"}" * 900, 900, id="900 objects"),
     ],
 )
-def test_a_tree_may_be_as_deep_as_the_limit_and_no_deeper(value: object, depth: int) -> None:
-    check_tree(value, depth=depth)
-    if depth:
-        with pytest.raises(ValueError, match="deep"):
-            check_tree(value, depth=depth - 1)
+def test_an_object_may_nest_as_deep_as_the_limit_and_no_deeper(text: bytes, depth: int) -> None:
+    assert parse_object(text, depth=depth)
+    with pytest.raises(ValueError, match="deep"):
+        parse_object(text, depth=depth - 1)
+
+
+def test_by_default_64_levels_are_read() -> None:
+    def nested(levels: int) -> bytes:
+        return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+    assert parse_object(nested(64))
+    with pytest.raises(ValueError, match="deep"):
+        parse_object(nested(65))
 
 
 @pytest.mark.parametrize(
-    "value",
+    "text",
     [
-        pytest.param({"a": "\ud800"}, id="value"),
-        pytest.param({"\udfff": 1}, id="name"),
-        pytest.param({"a": ["x", {"b": "\ud83e"}]}, id="inside"),
+        pytest.param(b'{"a": "\\ud800"}', id="value"),
+        pytest.param(b'{"\\udfff": 1}', id="name"),
+        pytest.param(b'{"a": ["x", {"b": "\\uD83E"}]}', id="inside"),
+        pytest.param(b'{"a": "\\udd8a\\ud83e"}', id="a pair the wrong way round"),
     ],
 )
-def test_a_lone_surrogate_is_found_anywhere(value: object) -> None:
+def test_a_lone_surrogate_is_found_anywhere(text: bytes) -> None:
     with pytest.raises(ValueError, match="surrogate"):
-        check_tree(value, depth=32)
+        parse_object(text)
+
+
+@pytest.mark.parametrize("text", [b'{"secret": tru}', b'{"secret": "\xff"}', b'{"secret": NaN}'])
+def test_an_error_quotes_nothing_of_the_text(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_object(text)
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"

@@ -31,7 +31,7 @@ def parse_object(data: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
         raise ValueError("malformed") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    # Without a \\u escape there is no lone surrogate, and few brackets nest no deeper than they
+    # Without an escape (\\u) there is no lone surrogate, and few brackets nest no deeper than they
     # are.
     if b"\\u" in data or data.count(b"{") + data.count(b"[") > depth:
         _check_tree(value, depth)

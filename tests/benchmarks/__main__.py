@@ -91,8 +91,8 @@ def main() -> None:
     options = parser.parse_args()
     print("This takes about a minute and a half.", file=sys.stderr)
     with TemporaryDirectory() as directory:
-        requests = measure(request_calls(Path(directory)), blocks=11, rounds=80)
-    codecs = measure(codec_calls(), blocks=11, rounds=60)
+        requests = measure(request_calls(Path(directory)), blocks=9, rounds=60)
+    codecs = measure(codec_calls(), blocks=9, rounds=60)
     measured = Measured(requests, codecs, measure_imports(processes=25))
     if options.json:
         print(json.dumps(_raw(measured), indent=1))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 #: Packages that an application without provider sign-in must not pay for.
 UNWANTED = ("authlib", "requests")
@@ -39,15 +41,20 @@ class Imports:
 
 def measure_imports(processes: int) -> Imports:
     """Import the package in fresh processes, one after the other."""
-    _import_once()  # compiles what has to be compiled, and brings the files into memory
-    results = [_import_once() for _ in range(processes)]
+    # Bytecode is kept in a place of its own, whatever the environment says of it: an installed
+    # package has been compiled, and this one's tree is left as it is.
+    with TemporaryDirectory() as bytecode:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        _import_once(environment)  # compiles, and brings the files into memory
+        results = [_import_once(environment) for _ in range(processes)]
     return Imports(
         [times[1] for times, _ in results], [times[0] for times, _ in results], results[0][1]
     )
 
 
-def _import_once() -> tuple[list[float], list[str]]:
+def _import_once(environment: dict[str, str]) -> tuple[list[float], list[str]]:
     command = [sys.executable, "-c", _SCRIPT, json.dumps(UNWANTED)]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    finished = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     times, unwanted = json.loads(finished.stdout)
     return times, unwanted
