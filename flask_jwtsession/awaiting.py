@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any
@@ -21,6 +19,9 @@ def as_sync(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if not iscoroutinefunction(function):
         return function
+    # Imported for those who use it: they cost a quarter of the import of this package.
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -123,9 +122,11 @@ class _Keys:
     def refuse_unknown(self) -> None:
         for key in self.config:
             if key.startswith(f"{self.prefix}_") and key not in self._known:
+                from difflib import get_close_matches  # for this error alone
+
                 name = key.removeprefix(f"{self.prefix}_")
                 names = [known.removeprefix(f"{self.prefix}_") for known in self._known]
-                close = difflib.get_close_matches(name, names, n=1)
+                close = get_close_matches(name, names, n=1)
                 hint = f"; did you mean {self.full(close[0])}?" if close else ""
                 raise ConfigError(key, f"there is no such key{hint}")
 

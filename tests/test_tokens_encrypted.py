@@ -198,8 +198,8 @@ def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     decrypt = jwe.decrypt_compact
 
-    def spy(token: str, *args: Any, **kwargs: Any) -> Any:
-        seen.append(token)
+    def spy(token: bytes, *args: Any, **kwargs: Any) -> Any:
+        seen.append(token.decode())
         return decrypt(token, *args, **kwargs)
 
     monkeypatch.setattr(jwe, "decrypt_compact", spy)

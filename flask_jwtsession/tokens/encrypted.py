@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
+from collections import OrderedDict
 from threading import Lock
 
 from joserfc import jwe
@@ -35,7 +36,7 @@ class EncryptedTokens:
     def __init__(self, keys: KeyRing, *, remembered: int = 512) -> None:
         self._keys = keys
         self._remembered = remembered
-        self._verified: dict[bytes, bytes] = {}
+        self._verified: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = Lock()
 
     def encode(self, payload: bytes) -> str:
@@ -51,16 +52,17 @@ class EncryptedTokens:
         """
         if not token.isascii() or len(token) > MAX_TOKEN_LENGTH or token.count(".") != 4:
             raise TokenInvalid("malformed")
-        digest = hashlib.sha256(token.encode()).digest()
+        octets = token.encode()
+        digest = hashlib.sha256(octets).digest()
         payload = self._verified.get(digest)
         if payload is None:
-            payload = self._decrypt(token)
+            payload = self._decrypt(octets)
             self._remember(digest, payload)
         return payload
 
-    def _decrypt(self, token: str) -> bytes:
-        header, encrypted_key, _ = token.split(".", 2)
-        if encrypted_key:  # RFC 7518 section 4.5: empty with "dir"
+    def _decrypt(self, token: bytes) -> bytes:
+        header, _, rest = token.partition(b".")
+        if not rest.startswith(b"."):  # RFC 7518 section 4.5: with "dir" the encrypted key is empty
             raise TokenInvalid("malformed")
         # Every token that was made here or by Auth.js has one of these headers to the letter.
         key = self._keys.by_header.get(header) or self._key_for(header)
@@ -74,12 +76,12 @@ class EncryptedTokens:
             raise TokenInvalid("decryption")
         return payload
 
-    def _key_for(self, segment: str) -> Key:
+    def _key_for(self, segment: bytes) -> Key:
         """The key that the protected header asks for, after every rule about headers."""
         if len(segment) > _MAX_HEADER_LENGTH:
             raise TokenInvalid("header")
         try:
-            raw = b64decode(segment + "=" * (-len(segment) % 4), altchars="-_", validate=True)
+            raw = b64decode(segment + b"=" * (-len(segment) % 4), altchars=b"-_", validate=True)
             header = strict_json.parse_object(raw)
         except ValueError:
             raise TokenInvalid("header") from None
@@ -104,6 +106,6 @@ class EncryptedTokens:
 
     def _remember(self, digest: bytes, payload: bytes) -> None:
         with self._lock:
-            while len(self._verified) >= self._remembered:
-                del self._verified[next(iter(self._verified))]
             self._verified[digest] = payload
+            if len(self._verified) > self._remembered:
+                self._verified.popitem(last=False)

@@ -57,7 +57,7 @@ class KeyRing:
     encryption: Key
     by_kid: dict[tuple[str, str], Key]
     newest: dict[str, Key]
-    by_header: dict[str, Key]
+    by_header: dict[bytes, Key]
 
 
 def authjs_keys(secrets: Sequence[bytes], salt: str) -> KeyRing:
@@ -86,11 +86,11 @@ def nextauth_v4_keys(secrets: Sequence[bytes]) -> KeyRing:
 
 def _content_key(secret: bytes, salt: str, info: str, enc: ContentEncryption) -> Key:
     raw = derive_key(secret, salt=salt, info=info, length=_KEY_BYTES[enc])
-    members = {"k": _encode(raw), "kty": "oct"}
+    members = {"k": _encode(raw).decode(), "kty": "oct"}
     kid = thumbprint(members, digest_method=_THUMBPRINT_DIGEST[enc])
     return Key(enc, kid, OctKey.import_key(raw))
 
 
-def _encode(data: bytes) -> str:
+def _encode(data: bytes) -> bytes:
     """Base64url without padding (RFC 7515 section 2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return urlsafe_b64encode(data).rstrip(b"=")

@@ -31,28 +31,23 @@ def parse_object(data: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
         raise ValueError("malformed") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    # Without an escape (\\u) there is no lone surrogate, and few brackets nest no deeper than they
-    # are.
-    if b"\\u" in data or data.count(b"{") + data.count(b"[") > depth:
-        _check_tree(value, depth)
+    if _nests_deeper(value, depth):
+        raise ValueError("nested too deeply")
+    if b"\\u" in data:  # only an escape can make a lone surrogate
+        try:
+            dump(value)
+        except UnicodeEncodeError:
+            raise ValueError("a lone surrogate in a string") from None
     return value
 
 
-def _check_tree(value: object, depth: int) -> None:
-    """Raise :exc:`ValueError` if ``value`` nests deeper than ``depth`` or has a lone surrogate."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("a lone surrogate in a string") from None
-    elif isinstance(value, dict | list):
-        if depth == 0:
-            raise ValueError("nested too deeply")
-        for item in value.items() if isinstance(value, dict) else value:
-            if isinstance(item, tuple):
-                _check_tree(item[0], depth)
-                item = item[1]
-            _check_tree(item, depth - 1)
+def _nests_deeper(value: dict[str, Any] | list[Any], depth: int) -> bool:
+    if depth == 0:
+        return True
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list) and _nests_deeper(item, depth - 1):
+            return True
+    return False
 
 
 def dump(value: object) -> bytes:
