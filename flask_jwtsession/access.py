@@ -8,6 +8,7 @@ from typing import Any, cast
 from flask import has_request_context
 from werkzeug.local import LocalProxy
 
+from .cross_origin import refuse_forged
 from .lifecycle import change
 from .lifecycle.binding import current_binding
 from .lifecycle.load import load, loaded_user
@@ -56,7 +57,9 @@ class Access:
         :raises InsecureTransport: the request came over plain http
         :raises SessionClosed: the response is finished, or a callback is running
         """
-        return change.sign_in(self._state(), user, account=account, profile=profile, claims=claims)
+        return change.sign_in(
+            self._state_to_change(), user, account=account, profile=profile, claims=claims
+        )
 
     def update_session(self, data: Mapping[str, Any]) -> Session:
         """Change the session's data, and return the session as it is now.
@@ -70,14 +73,19 @@ class Access:
         :raises InsecureTransport: the request came over plain http
         :raises SessionClosed: the response is finished, or a callback is running
         """
-        return change.update(self._state(), data, from_client=False)
+        return change.update(self._state_to_change(), data, from_client=False)
 
     def sign_out(self) -> None:
         """End the session and delete its cookies; without a session, only the latter.
 
         :raises SessionClosed: the response is finished, or a callback is running
         """
-        change.end(self._state(), "user")
+        change.end(self._state_to_change(), "user")
+
+    def _state_to_change(self) -> RequestSession:
+        binding = current_binding(self.config_prefix)
+        refuse_forged(binding)
+        return state_of(binding)
 
     def _state(self) -> RequestSession:
         return state_of(current_binding(self.config_prefix))

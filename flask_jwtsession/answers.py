@@ -34,9 +34,7 @@ def refusal(
     """
     response = _response(binding, status, code, detail)
     response.headers.update(headers or {})
-    exception = default_exceptions.get(status, HTTPException)(detail, response)
-    exception.code = status
-    return exception
+    return default_exceptions[status](detail, response)
 
 
 def answer_error(binding: Binding, error: JWTSessionError) -> Response:
@@ -77,17 +75,22 @@ def page(
     return response
 
 
+def refusal_page(binding: Binding, status: int, title: str, detail: str) -> Response:
+    """The built-in page that says why something was refused."""
+    return page(
+        "refusal.html",
+        status=status,
+        referrer="no-referrer",
+        blueprint=binding.blueprint,
+        title=title,
+        detail=detail,
+    )
+
+
 def _response(binding: Binding, status: int, code: str, detail: str) -> Response:
     title = HTTPStatus(status).phrase
     if client_kind() is Client.PAGE:
-        return page(
-            "refusal.html",
-            status=status,
-            referrer="no-referrer",
-            jwtsession=binding,
-            title=title,
-            detail=detail,
-        )
+        return refusal_page(binding, status, title, detail)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = NO_STORE

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from .exceptions import ConfigError
 from .request_checks.origin import parse_origin
-from .request_checks.redirects import is_local_path
+from .request_checks.redirects import is_local_path, resolved_path
 from .tokens.claims import RESERVED, Lifetimes
 from .tokens.encrypted import MAX_TOKEN_LENGTH
 
@@ -37,22 +37,22 @@ class Settings:
     config_prefix: str
     secrets: tuple[bytes, ...] = field(repr=False)
     cookie_prefix: str
-    cookie_domain: str | None = None
-    cookie_path: str = "/"
-    cookie_samesite: SameSite = "Lax"
-    cookie_secure: bool | None = None
-    cookie_partitioned: bool = False
+    cookie_domain: str | None
+    cookie_path: str
+    cookie_samesite: SameSite
+    cookie_secure: bool | None
+    cookie_partitioned: bool
     lifetimes: Lifetimes
     update_age: float
-    max_token_size: int = 7168
-    client_update_fields: frozenset[str] = frozenset()
-    url_prefix: str = "/auth"
-    base_url: str | None = None
-    trusted_origins: frozenset[str] = frozenset()
-    pages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    protect_all: bool = False
-    csrf_protect: bool = True
-    read_nextauth_v4: bool = False
+    max_token_size: int
+    client_update_fields: frozenset[str]
+    url_prefix: str
+    base_url: str | None
+    trusted_origins: frozenset[str]
+    pages: Mapping[str, str]
+    protect_all: bool
+    csrf_protect: bool
+    read_nextauth_v4: bool
 
 
 def read_settings(
@@ -307,6 +307,14 @@ def _check_combinations(settings: Settings) -> None:
             raise ConfigError(
                 f"{prefix}_{what.split()[0]}",
                 f"browsers refuse {what} without Secure; set {prefix}_COOKIE_SECURE = True too",
+            )
+    for page in settings.pages.values():
+        path = resolved_path(page)
+        if f"{path}/".startswith(f"{settings.url_prefix}/"):
+            raise ConfigError(
+                f"{prefix}_PAGES",
+                f"{page!r} is below {prefix}_URL_PREFIX ({settings.url_prefix!r}), where the "
+                "built-in pages are; they would redirect to themselves. Take another path.",
             )
     if settings.base_url is not None:
         https = settings.base_url.startswith("https:")

@@ -78,8 +78,8 @@ class TokenExpired(TokenError):
         self.claims = claims
 
     def __reduce__(self) -> Any:
-        # Not in args: those are shown by repr().
-        return type(self), (self.reason, self.claims)
+        # Neither in args, which repr() shows, nor in a pickle: they may hold provider tokens.
+        return type(self), (self.reason, {})
 
 
 class SessionTooLarge(JWTSessionError):

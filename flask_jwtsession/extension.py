@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, Response, current_app
 from flask.typing import ResponseReturnValue
 
 from .answers import answer_error
 from .awaiting import as_sync
 from .config import Settings, read_settings
+from .cross_origin import carries_our_cookie, refuse_forged
 from .endpoints import make_blueprint
-from .endpoints.posts import origin_verdict, refuse_cross_origin
+from .endpoints.redirecting import send_to
 from .exceptions import (
     ConfigError,
     InsecureTransport,
@@ -23,13 +24,14 @@ from .exceptions import (
     SignInRefused,
     UpdateRefused,
 )
-from .guards import Guards, is_csrf_exempt, is_open, refuse_anonymous
+from .guards import Guards, is_endpoint_of_ours, is_open, refuse_anonymous
 from .lifecycle.binding import EXTENSION, Binding, make_binding
 from .lifecycle.callbacks import Callbacks
 from .lifecycle.csrf import token_for_page
 from .lifecycle.load import loaded_user
 from .lifecycle.save import finish
-from .request_checks.origin import SAFE_METHODS, Verdict
+from .lifecycle.state import current_request
+from .request_checks.origin import SAFE_METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,16 +80,17 @@ class JWTSession(Guards):
         bindings: dict[str, Binding] = app.extensions.setdefault(EXTENSION, {})
         if self.config_prefix in bindings:
             raise ConfigError(
-                f"{self.config_prefix}_…",
-                "a JWTSession with this prefix is initialised on this app already. Keep one object "
-                "and import it where it is needed; JWTSession(app) has called init_app(app).",
+                "config_prefix",
+                f"a JWTSession with {self.config_prefix} is initialised on this app already. Keep "
+                "one object and import it where it is needed; JWTSession(app) has called "
+                "init_app(app).",
             )
         settings = read_settings(app.config, os.environ, prefix=self.config_prefix)
         for other in bindings.values():
             _refuse_collision(settings, other.settings)
         binding = make_binding(app, settings, self._callbacks, self.blueprint.name)
-        bindings[self.config_prefix] = binding
         app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
+        bindings[self.config_prefix] = binding
         app.before_request(_before_request(binding))
         app.after_request(_after_request(binding))
         if self.config_prefix == DEFAULT_PREFIX:
@@ -181,7 +184,7 @@ def _before_request(binding: Binding) -> Callable[[], ResponseReturnValue | None
     protect_all = binding.settings.protect_all
 
     def before_request() -> ResponseReturnValue | None:
-        current = request._get_current_object()  # type: ignore[attr-defined]
+        current = current_request()
         if not protect_all and current.method in SAFE_METHODS:
             return None
         return _refuse(binding, current)
@@ -198,41 +201,24 @@ def _after_request(binding: Binding) -> Callable[[Response], Response]:
 
 def _refuse(binding: Binding, current: Request) -> ResponseReturnValue | None:
     """What a request gets that may not reach its view; None lets it through."""
-    unsafe = current.method not in SAFE_METHODS
-    endpoint = current.endpoint
-    if endpoint is None:
+    if current.endpoint is None:
         return None  # no such URL, or no such method there: Flask says so
-    if unsafe and current.blueprint == binding.blueprint:
+    if is_endpoint_of_ours(binding.app, current.endpoint):
         _exempt_from_flask_wtf(binding.app, binding)
-    elif unsafe and _is_forged(binding, current):
-        raise refuse_cross_origin(binding)
-    open_to_all = (
-        not binding.settings.protect_all
-        or current.method == "OPTIONS"
-        or is_open(binding, binding.app, endpoint)
-    )
-    return None if open_to_all else refuse_anonymous(binding)
-
-
-def _is_forged(binding: Binding, request: Request) -> bool:
-    """Whether another site started this unsafe request to a view of the application."""
-    return (
-        binding.settings.csrf_protect
-        and _carries_our_cookie(binding, request)
-        and not is_csrf_exempt(binding, binding.app, request.endpoint or "")
-        and origin_verdict(binding) is Verdict.CROSS_ORIGIN
-    )
-
-
-def _carries_our_cookie(binding: Binding, request: Request) -> bool:
-    header: str = request.environ.get("HTTP_COOKIE", "")
-    return any(cookie.name in header for one in binding.cookie_sets for cookie, _ in one.sources)
+        return None  # they check for themselves
+    if carries_our_cookie(binding, current):
+        refuse_forged(binding)
+    if not binding.settings.protect_all or is_open(binding, current.endpoint):
+        return None
+    return refuse_anonymous(binding)
 
 
 def _answer_errors(app: Flask, binding: Binding) -> None:
     """Answer what a request can cause, where the application has no handler of its own."""
 
     def answer(error: JWTSessionError) -> Response:
+        if isinstance(error, SignInRefused) and error.redirect_to is not None:
+            return send_to(binding, error.redirect_to)
         return answer_error(binding, error)
 
     registered = app.error_handler_spec[None][None]

@@ -13,7 +13,8 @@ from flask.typing import ResponseReturnValue
 
 from .access import Access
 from .answers import NO_STORE, client_kind, refusal
-from .lifecycle.binding import EXTENSION, Binding, current_binding
+from .cross_origin import exempt
+from .lifecycle.binding import OURS, Binding, current_binding
 from .lifecycle.load import load_with_user
 from .lifecycle.state import state_of
 from .request_checks.clients import Client
@@ -26,7 +27,6 @@ Refusal = ResponseReturnValue | None
 Check = Callable[[Binding, Session], Refusal]
 
 _PUBLIC = "_jwtsession_public"
-_CSRF_EXEMPT = "_jwtsession_csrf_exempt"
 _FRESH_SECONDS = 15 * 60
 
 
@@ -34,7 +34,7 @@ class Guards(Access):
     """Decorators for views, sync and async, with or without parentheses.
 
     A person who is not signed in is sent to the sign-in page; a program gets 401, HTMX 401 with
-    ``HX-Redirect``. Who is signed in but not allowed gets 403. ``OPTIONS`` passes.
+    ``HX-Redirect``. Who is signed in but not allowed gets 403. ``OPTIONS`` gets Flask's own answer.
     """
 
     @overload
@@ -108,7 +108,13 @@ class Guards(Access):
     def public(self, view: None = None) -> Callable[[F], F]: ...
     def public(self, view: F | None = None) -> F | Callable[[F], F]:
         """Let everybody in, under ``JWTSESSION_PROTECT_ALL``."""
-        return _applied(_marker(_PUBLIC, self.config_prefix), view)
+
+        def decorate(open_view: F) -> F:
+            prefixes: frozenset[str] = getattr(open_view, _PUBLIC, frozenset())
+            setattr(open_view, _PUBLIC, prefixes | {self.config_prefix})
+            return open_view
+
+        return _applied(decorate, view)
 
     @overload
     def csrf_exempt(self, view: F) -> F: ...
@@ -118,7 +124,7 @@ class Guards(Access):
         """Let requests of other origins in that carry our cookie. For views that something else
         protects, such as a signature.
         """
-        return _applied(_marker(_CSRF_EXEMPT, self.config_prefix), view)
+        return _applied(lambda open_view: exempt(open_view, self.config_prefix), view)
 
     def _guard(self, check: Check) -> Callable[[F], F]:
         def decorate(guarded: F) -> F:
@@ -126,10 +132,9 @@ class Guards(Access):
             # before the coroutine starts.
             @wraps(guarded)
             def guard(*args: Any, **kwargs: Any) -> Any:
-                if request.method != "OPTIONS":
-                    refused = _refused(current_binding(self.config_prefix), check)
-                    if refused is not None:
-                        return refused
+                refused = _refused(current_binding(self.config_prefix), check)
+                if refused is not None:
+                    return refused
                 return current_app.ensure_sync(guarded)(*args, **kwargs)
 
             return cast(F, guard)
@@ -142,21 +147,21 @@ def refuse_anonymous(binding: Binding) -> Refusal:
     return _refused(binding, _anybody)
 
 
-def is_open(binding: Binding, app: Flask, endpoint: str) -> bool:
+def is_open(binding: Binding, endpoint: str) -> bool:
     """Whether an endpoint is open although everything is protected: a view under ``@public``,
-    static files, or a page of this package or one that replaces it.
+    static files, or a page that replaces one of this package.
     """
+    view = binding.app.view_functions.get(endpoint)
     return (
-        _has_mark(_PUBLIC, binding, app, endpoint)
-        or _is_static(app, endpoint)
-        or endpoint.rpartition(".")[0] in _our_blueprints(app)
+        binding.settings.config_prefix in getattr(view, _PUBLIC, ())
+        or _is_static(binding.app, endpoint)
         or request.path in {urlsplit(page).path for page in binding.settings.pages.values()}
     )
 
 
-def is_csrf_exempt(binding: Binding, app: Flask, endpoint: str) -> bool:
-    """Whether a view is under ``@csrf_exempt``."""
-    return _has_mark(_CSRF_EXEMPT, binding, app, endpoint)
+def is_endpoint_of_ours(app: Flask, endpoint: str) -> bool:
+    """Whether a view is one of this package's, by the view and not by its name."""
+    return hasattr(app.view_functions.get(endpoint), OURS)
 
 
 def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseReturnValue:
@@ -178,6 +183,10 @@ def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseRet
 
 
 def _refused(binding: Binding, check: Check) -> Refusal:
+    if request.method == "OPTIONS":
+        # A preflight carries no cookie, and is told the methods. What the view itself would say to
+        # OPTIONS is the view's, and guarded.
+        return current_app.make_default_options_response()
     session = load_with_user(state_of(binding))
     if not session:
         return refuse_unauthorized(binding, "login_required", "Sign in to go on.")
@@ -208,24 +217,6 @@ def _applied(decorate: Callable[[F], F], view: F | None) -> F | Callable[[F], F]
     if not callable(view):
         raise TypeError(f"this decorator takes a view and no {type(view).__name__}")
     return decorate(view)
-
-
-def _marker(mark: str, config_prefix: str) -> Callable[[F], F]:
-    def decorate(marked: F) -> F:
-        prefixes: frozenset[str] = getattr(marked, mark, frozenset())
-        setattr(marked, mark, prefixes | {config_prefix})
-        return marked
-
-    return decorate
-
-
-def _has_mark(mark: str, binding: Binding, app: Flask, endpoint: str) -> bool:
-    view = app.view_functions.get(endpoint)
-    return binding.settings.config_prefix in getattr(view, mark, ())
-
-
-def _our_blueprints(app: Flask) -> set[str]:
-    return {binding.blueprint for binding in app.extensions[EXTENSION].values()}
 
 
 def _is_static(app: Flask, endpoint: str) -> bool:

@@ -31,7 +31,7 @@ session_rejected = _signals.signal("session-rejected")
 
 def send(signal: NamedSignal, app: Flask, **arguments: Any) -> None:
     """Send to every receiver, and let no receiver's failure reach the sender."""
-    if not signal.receivers:
+    if signal.is_muted or not signal.receivers:
         return
     for receiver in signal.receivers_for(app):
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from flask import request, url_for
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
 
 from .lifecycle.binding import Binding
 from .lifecycle.state import own_origin
@@ -28,8 +30,10 @@ def page_path(binding: Binding, page: str, **parameters: str | None) -> str:
         path = url_for(f"{binding.blueprint}.{page.replace('_', '')}")
     else:
         path = request.script_root + own
-    query = urlencode({name: value for name, value in parameters.items() if value is not None})
-    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
+    # Two slashes, from a SCRIPT_NAME that a client could set, would name another host.
+    path = "/" + path.lstrip("/")
+    pairs = urlencode({name: value for name, value in parameters.items() if value is not None})
+    return f"{path}{'&' if '?' in path else '?'}{pairs}" if pairs else path
 
 
 def absolute(binding: Binding, target: str) -> str:
@@ -42,28 +46,41 @@ def default_target(binding: Binding) -> str:
     return own_origin(binding, request) + request.script_root
 
 
-def chosen_target(binding: Binding, requested: object) -> str:
+def chosen_target(binding: Binding, requested: object, *, leaving: bool = False) -> str:
     """The absolute URL to send the browser to now, when it asked for ``requested``.
 
     The ``redirect_callback`` may choose another. Its choice too must be here or at one of
-    ``JWTSESSION_TRUSTED_ORIGINS``.
+    ``JWTSESSION_TRUSTED_ORIGINS``. After a sign-out (``leaving``) the sign-in page is a target too.
     """
-    target = allowed_target(binding, requested)
+    target = allowed_target(binding, requested, leaving=leaving)
     callback = binding.callbacks.redirect
     if callback is not None:
         origin = own_origin(binding, request)
         asked = target if target is not None else default_target(binding)
-        target = allowed_target(binding, callback(absolute(binding, asked), origin))
+        target = allowed_target(
+            binding, callback(absolute(binding, asked), origin), leaving=leaving
+        )
     return default_target(binding) if target is None else absolute(binding, target)
 
 
 def requested_target() -> str | None:
     """What the query asks for: ``callbackUrl``, or ``next``; None if it is not one clear wish."""
+    arguments = query()
     for name in ("callbackUrl", "next"):
-        values = request.args.getlist(name)
+        values = arguments.getlist(name)
         if values:
             return values[0] if len(values) == 1 else None
     return None
+
+
+def query() -> MultiDict[str, str]:
+    """The query of the request. Werkzeug cannot decode bytes in it that are no UTF-8: then it is
+    :exc:`~werkzeug.exceptions.BadRequest`.
+    """
+    try:
+        return request.args
+    except UnicodeDecodeError:
+        raise BadRequest("The query is not UTF-8.") from None
 
 
 def back_here(binding: Binding) -> str | None:
@@ -81,20 +98,22 @@ def back_here(binding: Binding) -> str | None:
     return allowed_target(binding, wanted)
 
 
-def allowed_target(binding: Binding, requested: object) -> str | None:
+def allowed_target(binding: Binding, requested: object, *, leaving: bool = False) -> str | None:
     """``requested`` as it is, if the browser may be sent there later; else None."""
     origin = own_origin(binding, request)
     target = safe_target(requested, {origin, *binding.settings.trusted_origins})
-    if target is None or _leads_in_a_circle(binding, target):
+    if target is None or _leads_in_a_circle(binding, target, leaving=leaving):
         return None
     return target
 
 
-def _leads_in_a_circle(binding: Binding, target: str) -> bool:
+def _leads_in_a_circle(binding: Binding, target: str, *, leaving: bool) -> bool:
     """Whether ``target`` is one of our own pages, which would send the browser on once more."""
     if not target.startswith("/") and origin_of(target) != own_origin(binding, request):
         return False
     path = unquote(resolved_path(urlsplit(target).path))
     below = request.script_root + binding.settings.url_prefix
     pages = {request.script_root + urlsplit(page).path for page in binding.settings.pages.values()}
+    if leaving and path == page_path(binding, "sign_in").partition("?")[0]:
+        return False
     return path == below or path.startswith(below + "/") or path in pages

@@ -557,11 +557,18 @@ def test_the_loader_runs_again_after_a_sign_in(app: Flask, auth: JWTSession) -> 
 # Who may sign in.
 
 
-@pytest.mark.parametrize("answer", [False, None, 1, "", "yes", {}])
+@pytest.mark.parametrize("answer", [False, None, 1, "", {}])
 def test_only_true_lets_somebody_in(app: Flask, auth: JWTSession, answer: object) -> None:
     auth.sign_in_callback(lambda user, account, profile: answer)
     response = visit(app, entering())
     assert (response.status_code, session_token(response)) == (403, None)
+
+
+def test_a_url_sends_somebody_there_instead(app: Flask, auth: JWTSession) -> None:
+    auth.sign_in_callback(lambda user, account, profile: "https://pay.example/now")
+    response = visit(app, entering())
+    assert (response.status_code, session_token(response)) == (302, None)
+    assert response.headers["Location"] == "https://pay.example/now"
 
 
 def test_true_lets_somebody_in(app: Flask, auth: JWTSession) -> None:

@@ -15,7 +15,7 @@ from flask import Flask
 from flask_jwtsession import ConfigError, JWTSession
 from flask_jwtsession.config import Settings, read_settings
 
-from .support import OTHER_SECRET, SECRET, binding_of
+from .support import OTHER_SECRET, SECRET, binding_of, make_app
 
 DAY = 86_400
 
@@ -570,3 +570,9 @@ def test_sec_059_the_repr_shows_no_secret() -> None:
         assert SECRET not in text
         assert OTHER_SECRET not in text
         assert "cookie_prefix='jwtsession'" in text
+
+
+@pytest.mark.parametrize("page", ["/auth", "/auth/signin", "/auth/signin?x=1", "/a/../auth/error"])
+def test_a_page_below_our_own_urls_is_refused(page: str) -> None:
+    with pytest.raises(ConfigError, match=r"JWTSESSION_PAGES: .* below"):
+        make_app(PAGES={"sign_in": page})

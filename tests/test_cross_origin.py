@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_jwtsession import JWTSession, csrf_exempt
+from flask_jwtsession import JWTSession, csrf_exempt, sign_in
 
 from .browsing import (
     CSRF_COOKIE,
@@ -463,3 +463,44 @@ def test_the_instance_of_another_prefix_checks_with_its_own_cookie(app: Flask) -
 
     assert sent_with("__Host-staff.session-token") == 200
     assert sent_with("__Host-jwtsession.session-token") == 403
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/update"])
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_foreign_form_without_our_cookie_signs_nobody_in_or_out(
+    app: Flask, path: str, headers: dict[str, str]
+) -> None:
+    response = app.test_client().post(path, base_url=HTTPS, headers=headers)
+    assert (response.status_code, problem_code(response)) == (403, "cross_origin")
+    assert not touches_session(app, response)
+
+
+def test_a_webhook_without_our_cookie_that_leaves_the_session_alone_passes(app: Flask) -> None:
+    @app.post("/webhook")
+    def webhook() -> str:
+        return "received"
+
+    response = app.test_client().post("/webhook", base_url=HTTPS, headers=CROSS_SITE)
+    assert response.get_data(as_text=True) == "received"
+
+
+def test_an_exempt_view_may_sign_somebody_in_from_elsewhere(app: Flask) -> None:
+    @app.post("/enter-from-elsewhere")
+    @csrf_exempt
+    def enter() -> str:
+        sign_in({"id": "u1"})
+        return ""
+
+    response = app.test_client().post("/enter-from-elsewhere", base_url=HTTPS, headers=CROSS_SITE)
+    assert response.status_code == 200
+    assert touches_session(app, response)
+
+
+def test_a_link_in_a_mail_may_sign_somebody_in(app: Flask) -> None:
+    @app.get("/magic-link")
+    def magic_link() -> str:
+        sign_in({"id": "u1"})
+        return ""
+
+    response = app.test_client().get("/magic-link", base_url=HTTPS, headers=CROSS_SITE)
+    assert touches_session(app, response)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -394,3 +394,15 @@ def test_the_cookie_of_a_sign_in_is_for_this_host_alone(app: Flask, client: Flas
         if line.startswith(session_cookie_name(app, https=True))
     )
     assert line.endswith("; Path=/; HttpOnly; Secure; SameSite=Lax")
+
+
+def test_a_large_form_that_a_hook_has_read_before_is_refused_too(app: Flask) -> None:
+    @app.before_request
+    def look() -> None:
+        _ = request.form.get("username")
+
+    fields = {"username": "ada", "password": "ok", "long": "x" * 70_000}
+    response = app.test_client().post(
+        "/auth/callback/credentials", data=fields, headers=SAME_ORIGIN
+    )
+    assert response.status_code == 413

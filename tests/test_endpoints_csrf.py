@@ -126,3 +126,12 @@ def test_a_template_of_the_application_can_have_the_token(app: Flask, client: Fl
     fields = {"csrfToken": token, "username": "ada", "password": "ok"}
     assert client.post("/auth/callback/credentials", data=fields).status_code == 302
     assert client.get("/private").status_code == 200
+
+
+def test_a_page_with_the_token_is_not_for_a_shared_cache(app: Flask, client: FlaskClient) -> None:
+    @app.get("/form")
+    def form() -> str:
+        return render_template_string("{{ jwtsession_csrf_token() }}")
+
+    for _ in range(2):  # the second one finds the cookie, and sets none
+        assert "Cookie" in client.get("/form").vary

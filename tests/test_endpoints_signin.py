@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from .browsing import problem_code, touches_session
 from .conftest import add_views
@@ -167,3 +168,12 @@ def test_the_style_sheet_may_be_kept_by_a_cache(client: FlaskClient) -> None:
     assert "no-store" not in response.headers["Cache-Control"]
     assert "Cookie" not in response.vary
     assert not set_cookies(response)
+
+
+@pytest.mark.parametrize("path", ["/auth/signin", "/auth/signout", "/auth/error"])
+@pytest.mark.parametrize("query", ["\xff", "error=\xff", "callbackUrl=%2F\xff"])
+def test_a_query_that_is_not_utf_8_is_a_bad_request(app: Flask, path: str, query: str) -> None:
+    environ = EnvironBuilder(path).get_environ()
+    environ["QUERY_STRING"] = query
+    _, status, _ = run_wsgi_app(app.wsgi_app, environ)
+    assert status.startswith("400")

@@ -76,7 +76,8 @@ def test_codes_are_stable_and_differ() -> None:
     [
         (RAISED[SessionTooLarge], 413, "session_too_large"),
         (RAISED[UpdateRefused], 400, "update_refused"),
-        (RAISED[SignInRefused], 403, "access_denied"),
+        (SignInRefused(), 403, "access_denied"),
+        (SignInRefused(redirect_to="/elsewhere"), 302, None),
         (RAISED[InsecureTransport], 400, "insecure_transport"),
         (RAISED[SessionClosed], 500, None),
         (RAISED[TokenInvalid], 500, None),

@@ -696,3 +696,63 @@ def test_an_exempt_view_is_still_behind_its_guard(app: Flask) -> None:
         return "inside"
 
     assert visit(app, view, method="POST", headers=CROSS_SITE).status_code == 401
+
+
+@pytest.mark.parametrize("protect_all", [True, False])
+def test_what_a_guarded_view_says_to_options_is_guarded_too(protect_all: bool) -> None:
+    app, _ = make_app(PROTECT_ALL=protect_all)
+
+    def report() -> str:
+        return "secret"
+
+    view = report if protect_all else login_required(report)
+    app.add_url_rule("/report", view_func=view, methods=["GET", "OPTIONS"])
+    response = app.test_client().options("/report")
+    assert response.status_code == 200
+    assert response.get_data() == b""
+    assert set(response.allow) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_an_endpoint_named_like_ours_is_not_ours() -> None:
+    app, _ = make_app(PROTECT_ALL=True)
+    app.add_url_rule("/extra", "jwtsession.extra", lambda: "extra", methods=["GET", "POST"])
+    client = app.test_client(use_cookies=False)
+    assert client.get("/extra").status_code == 401
+    cookie = {"Cookie": "jwtsession.session-token=x", "Sec-Fetch-Site": "cross-site"}
+    assert client.post("/extra", headers=cookie).status_code == 403
+
+
+def test_an_application_page_in_pages_is_open_without_public() -> None:
+    app, _ = make_app(PROTECT_ALL=True, PAGES={"sign_in": "/login?kind=1"})
+    app.add_url_rule("/login", "login", lambda: "the page")
+    app.add_url_rule("/login/more", "more", lambda: "more")
+    client = app.test_client()
+    assert client.get("/login").status_code == 200
+    assert client.get("/login/more").status_code == 401
+
+
+def test_two_slashes_in_the_script_name_name_no_other_host(app: Flask) -> None:
+    response = app.test_client().get(
+        "/private", headers=NAVIGATION, environ_overrides={"SCRIPT_NAME": "//evil.example"}
+    )
+    assert response.status_code == 302
+    assert not response.headers["Location"].startswith("//")
+
+
+def test_an_object_with_an_async_call_is_awaited(app: Flask, auth: JWTSession) -> None:
+    class Loader:
+        async def __call__(self, token: dict[str, Any]) -> None:
+            return None
+
+    auth.user_loader(Loader())
+    assert visit(app, login_required(lambda: "in"), cookie_of(app)).status_code == 401
+
+
+def test_a_user_loader_that_returns_a_coroutine_lets_nobody_in(
+    app: Flask, auth: JWTSession
+) -> None:
+    async def load(token: dict[str, Any]) -> None:
+        return None
+
+    auth.user_loader(lambda token: load(token))
+    assert visit(app, login_required(lambda: "in"), cookie_of(app)).status_code == 500

@@ -411,3 +411,33 @@ def test_sec_203_how_a_cookie_was_wrong_cannot_be_seen(app: Flask, auth: JWTSess
         )
         answers.add(json.dumps([response.status_code, response.text, list(response.headers)]))
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"blob": "x" * 8000}, {"blob": object()}, {"blob": {1: 2, "1": 3}}],
+    ids=["SEC-206 too large", "SEC-206 no JSON", "SEC-206 two equal names"],
+)
+def test_no_variable_of_a_frame_shows_a_token_when_a_sign_in_fails(
+    app: Flask, claims: dict[str, Any]
+) -> None:
+    account = Account(
+        provider="p", type="oidc", provider_account_id="1", access_token="the-access-token"
+    )
+    shown: list[str] = []
+
+    @app.post("/enter")
+    def enter() -> str:
+        try:
+            sign_in({"id": "1"}, account=account, claims=claims)
+        except Exception as error:
+            trace = error.__traceback__
+            while trace is not None:
+                if "flask_jwtsession" in trace.tb_frame.f_code.co_filename:
+                    shown.extend(map(repr, trace.tb_frame.f_locals.values()))
+                trace = trace.tb_next
+        return ""
+
+    app.test_client().post("/enter")
+    assert shown
+    assert not [text for text in shown if "eyJ" in text or "the-access-token" in text]

@@ -537,3 +537,12 @@ def test_update_refused_is_raised_in_the_view_that_updates(app: Flask, auth: JWT
 
     response = visit(app, view, cookie_of(app))
     assert (response.text, set_cookies(response)) == ("Ada", {})
+
+
+def test_a_session_without_a_subject_cannot_be_updated(app: Flask) -> None:
+    def view() -> str:
+        with pytest.raises(UpdateRefused):
+            update_session({"a": 1})
+        return ""
+
+    assert set_cookies(visit(app, view, cookie_of(app, sub=""))) == {}

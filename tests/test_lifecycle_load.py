@@ -50,8 +50,8 @@ def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     tokens: list[str] = []
     decrypt = EncryptedTokens._decrypt
 
-    def counted(self: EncryptedTokens, token: str) -> bytes:
-        tokens.append(token)
+    def counted(self: EncryptedTokens, token: bytes) -> bytes:
+        tokens.append(token.decode())
         return decrypt(self, token)
 
     monkeypatch.setattr(EncryptedTokens, "_decrypt", counted)
@@ -475,3 +475,28 @@ def test_sec_087_a_role_taken_away_takes_effect_at_the_next_load(
     assert visit(app, view, cookie).get_json() == "admin"
     roles["u1"] = "guest"
     assert visit(app, view, cookie).get_json() == "guest"
+
+
+def test_sec_036_a_token_of_authjs_with_a_sid_of_its_own_ends_too(clock: Clock) -> None:
+    app, _ = make_app(clock, ABSOLUTE_MAX_AGE=7200, UPDATE_AGE=0)
+    claims = claims_at(NOW, sid="the provider's")
+    del claims["auth_time"]
+    cookie = f"{session_cookie_name(app)}={seal(app, claims)}"
+    alive = 0
+    for _ in range(6):
+        response = visit(app, who, cookie)
+        alive += response.text != "nobody"
+        token = session_token(response)
+        cookie = f"{session_cookie_name(app)}={token}" if token else cookie
+        clock.advance(1800)
+    assert alive == 5  # the last time in the leeway
+
+
+def test_nothing_is_issued_in_the_leeway_after_the_absolute_end(
+    clock: Clock, signals: list[tuple[str, dict[str, Any]]]
+) -> None:
+    app, _ = make_app(clock, ABSOLUTE_MAX_AGE=3600, UPDATE_AGE=0)
+    cookie = cookie_of(app)
+    clock.advance(3605)
+    response = visit(app, who, cookie)
+    assert (response.text != "nobody", set_cookies(response)) == (True, {})

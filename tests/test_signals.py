@@ -276,3 +276,9 @@ def test_a_receiver_of_a_sign_in_may_update_the_session(app: Flask) -> None:
     with connected(signed_in, receive, app):
         response = visit(app, lambda: [enter(), current_session.token["greeted"]])
     assert response.get_json() == ["done", True]
+
+
+def test_a_muted_signal_is_not_sent(app: Flask, signals: list[tuple[str, dict[str, Any]]]) -> None:
+    with signed_in.muted():
+        visit(app, lambda: str(bool(sign_in({"id": "u1"}))))
+    assert signals == []

@@ -51,6 +51,16 @@ def sent_to(client: FlaskClient, target: object, *, as_json: bool = False) -> st
     return response.headers["Location"]
 
 
+def sent_to_after_sign_in(client: FlaskClient, target: str) -> str:
+    """Where a sign-in sends the browser that asked for ``target``."""
+    fields = {"username": "ada", "password": "ok", "callbackUrl": target}
+    response = client.post(
+        "/auth/callback/credentials", base_url=HTTPS, headers=SAME_ORIGIN, data=fields
+    )
+    assert response.status_code == 302
+    return response.headers["Location"]
+
+
 # After sign-out and sign-in.
 
 
@@ -130,7 +140,7 @@ CIRCLES = [
 
 @pytest.mark.parametrize("target", CIRCLES, ids=[f"SEC-138 {target}" for target in CIRCLES])
 def test_a_browser_is_not_sent_round_in_a_circle(client: FlaskClient, target: str) -> None:
-    assert sent_to(client, target) == HTTPS
+    assert sent_to_after_sign_in(client, target) == HTTPS
 
 
 @pytest.mark.parametrize("target", ["/author", "/authority/signin", "/a/auth/signin", "/AUTH"])
@@ -144,8 +154,26 @@ def test_a_page_of_a_trusted_origin_is_no_circle_whatever_its_path(client: Flask
 
 @pytest.mark.parametrize("target", ["/login", "/login?callbackUrl=/x", "/bye#top", "/log%69n"])
 def test_sec_138_the_applications_own_pages_are_circles_too(clock: Clock, target: str) -> None:
-    app, _ = make_app(clock, PAGES={"sign_in": "/login?kind=1", "sign_out": "/bye"})
-    assert sent_to(app.test_client(), target) == HTTPS
+    app, auth = make_app(clock, PAGES={"sign_in": "/login?kind=1", "sign_out": "/bye"})
+    add_views(app, auth)
+    assert sent_to_after_sign_in(app.test_client(), target) == HTTPS
+
+
+@pytest.mark.parametrize(
+    ("pages", "target", "location"),
+    [
+        ({}, "/auth/signin", HTTPS + "/auth/signin"),
+        ({}, "/auth/signout", HTTPS),
+        ({}, "/auth/callback/credentials", HTTPS),
+        ({"sign_in": "/login?kind=1"}, "/login", HTTPS + "/login"),
+        ({"sign_in": "/login", "sign_out": "/bye"}, "/bye", HTTPS),
+    ],
+)
+def test_sec_138_after_sign_out_the_sign_in_page_is_no_circle(
+    clock: Clock, pages: dict[str, str], target: str, location: str
+) -> None:
+    app, _ = make_app(clock, PAGES=pages)
+    assert sent_to(app.test_client(), target) == location
 
 
 # What the query asks for, on its way through the sign-in page.
@@ -248,7 +276,7 @@ def test_htmx_comes_back_to_the_page_and_not_to_the_fragment(
         (PARTNER + "/x", PARTNER + "/x"),
         ("https://evil.com/", HTTPS),
         ("//evil.com/", HTTPS),
-        ("/auth/signin", HTTPS),
+        ("/auth/signout", HTTPS),
         ("", HTTPS),
         (None, HTTPS),
         (7, HTTPS),
@@ -384,9 +412,9 @@ def test_a_mounted_application_sends_to_its_own_root_and_pages(clock: Clock) -> 
     assert refused.headers["Location"] == "/shop/login?callbackUrl=%2Fshop%2Fprivate"
 
 
-@pytest.mark.parametrize("target", ["/shop/auth/signin", "/shop/login", "/shop/auth"])
+@pytest.mark.parametrize("target", ["/shop/auth/signout", "/shop/bye", "/shop/auth"])
 def test_sec_138_circles_of_a_mounted_application(clock: Clock, target: str) -> None:
-    app, _ = make_app(clock, PAGES={"sign_in": "/login"})
+    app, _ = make_app(clock, PAGES={"sign_out": "/bye"})
     response = app.test_client().post(
         "/auth/signout",
         base_url=HTTPS,

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from ..answers import NO_STORE
-from ..lifecycle.binding import Binding, current_binding
+from ..lifecycle.binding import OURS, Binding, current_binding
 from . import credentials, csrf, error, providers, session, signin, signout
 from .posts import read_post
 
@@ -26,11 +26,15 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
         template_folder="templates",
     )
 
+    def add(rule: str, endpoint: str, view: View, method: str) -> None:
+        setattr(view, OURS, True)
+        blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+
     def get(rule: str, endpoint: str, view: View) -> None:
-        blueprint.add_url_rule(rule, endpoint, _bound(view, config_prefix), methods=["GET"])
+        add(rule, endpoint, _bound(view, config_prefix), "GET")
 
     def post(rule: str, endpoint: str, view: View) -> None:
-        blueprint.add_url_rule(rule, endpoint, _posted(view, config_prefix), methods=["POST"])
+        add(rule, endpoint, _posted(view, config_prefix), "POST")
 
     get("/session", "session", session.show)
     post("/session", "update_session", session.update)

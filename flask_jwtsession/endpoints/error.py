@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response
 
-from ..answers import page, refusal
+from ..answers import refusal, refusal_page
 from ..lifecycle.binding import Binding
-from ..targets import page_path
+from ..targets import page_path, query
 from .redirecting import redirect_to, wants_problem
 
 _TEXTS = {
@@ -19,18 +19,11 @@ _TEXTS = {
 
 def show(binding: Binding) -> Response:
     """The built-in page, or a redirect to the application's own."""
-    code = request.args.get("error")
+    code = query().get("error")
     if "error" in binding.settings.pages:
         return redirect_to(page_path(binding, "error", error=code))
     code = code if code in _TEXTS else "Default"
     status, title, detail = _TEXTS[code]
     if wants_problem():
         raise refusal(binding, status, code, detail)
-    return page(
-        "refusal.html",
-        status=status,
-        referrer="no-referrer",
-        jwtsession=binding,
-        title=title,
-        detail=detail,
-    )
+    return refusal_page(binding, status, title, detail)

@@ -5,40 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..answers import refusal
+from ..cross_origin import origin_verdict, refuse_cross_origin
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import sent_token
-from ..lifecycle.state import own_origin, state_of
+from ..lifecycle.state import state_of
 from ..request_checks import csrf
 from ..request_checks.bodies import MAX_BODY, parse_json_body
-from ..request_checks.origin import Verdict, check_origin
+from ..request_checks.origin import Verdict
 
 Fields = dict[str, Any]
-
-
-def origin_verdict(binding: Binding) -> Verdict:
-    """Where the current request comes from, by its headers."""
-    headers = request.headers
-    return check_origin(
-        site=headers.get("Sec-Fetch-Site"),
-        origin=headers.get("Origin"),
-        referer=headers.get("Referer"),
-        own=own_origin(binding, request),
-        trusted=binding.settings.trusted_origins,
-    )
-
-
-def refuse_cross_origin(binding: Binding) -> HTTPException:
-    """The refusal of a request that another site started; logged."""
-    binding.security_log.warning(
-        "cross_origin",
-        "A request was refused, because it came from another origin or had no valid CSRF token. If "
-        "it was the application's own, the application may not know its own origin: apply "
-        f"ProxyFix or set {binding.settings.config_prefix}_BASE_URL.",
-    )
-    return refusal(binding, 403, "cross_origin", "This request came from another site.")
 
 
 def read_post(binding: Binding) -> Fields:
@@ -65,7 +43,8 @@ def _read_fields(binding: Binding) -> Fields:
         body = request.get_data(parse_form_data=False)
     except RequestEntityTooLarge:
         body = None
-    if body is None or len(body) > MAX_BODY:
+    # A hook of the application may have read the form before; then only the header tells.
+    if body is None or max(len(body), request.content_length or 0) > MAX_BODY:
         raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
     if request.mimetype == "application/json":
         try:

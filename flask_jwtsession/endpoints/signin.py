@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response
 
 from ..answers import page, refusal
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import token_for_page
 from ..lifecycle.state import state_of
-from ..targets import allowed_target, page_path, requested_target
+from ..targets import allowed_target, page_path, query, requested_target
 from .posts import Fields
 from .providers import available
 from .redirecting import redirect_to, send_to
@@ -24,18 +24,16 @@ _OTHER_MESSAGE = "The sign-in did not work. Please try again."
 def show(binding: Binding) -> Response:
     """The built-in page, or a redirect to the application's own."""
     target = allowed_target(binding, requested_target())
-    error = request.args.get("error")
+    error, code = query().get("error"), query().get("code")
     if "sign_in" in binding.settings.pages:
-        own = page_path(
-            binding, "sign_in", callbackUrl=target, error=error, code=request.args.get("code")
-        )
+        own = page_path(binding, "sign_in", callbackUrl=target, error=error, code=code)
         return redirect_to(own)
     return page(
         "signin.html",
         # A browser applies form-action to redirects too, and where this form leads is not known
         # yet: the sign_in_callback may send the person anywhere.
         form_targets=None,
-        jwtsession=binding,
+        blueprint=binding.blueprint,
         csrf_field=token_for_page(state_of(binding)),
         callback_url=target,
         message=None if error is None else _MESSAGES.get(error, _OTHER_MESSAGE),

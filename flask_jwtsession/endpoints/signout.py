@@ -16,13 +16,13 @@ from .redirecting import redirect_to, send_to
 
 def show(binding: Binding) -> Response:
     """The page with the button: a GET signs nobody out."""
-    target = allowed_target(binding, requested_target())
+    target = allowed_target(binding, requested_target(), leaving=True)
     if "sign_out" in binding.settings.pages:
         return redirect_to(page_path(binding, "sign_out", callbackUrl=target))
     return page(
         "signout.html",
         form_targets=" ".join(["'self'", *sorted(binding.settings.trusted_origins)]),
-        jwtsession=binding,
+        blueprint=binding.blueprint,
         csrf_field=token_for_page(state_of(binding)),
         callback_url=target,
     )
@@ -31,4 +31,4 @@ def show(binding: Binding) -> Response:
 def sign_out(binding: Binding, fields: Fields) -> Response:
     """Sign out, and go on to ``callbackUrl``."""
     end(state_of(binding), "user")
-    return send_to(binding, chosen_target(binding, fields.get("callbackUrl")))
+    return send_to(binding, chosen_target(binding, fields.get("callbackUrl"), leaving=True))

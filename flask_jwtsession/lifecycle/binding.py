@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
 
-from flask import current_app
+from flask import Flask, current_app
 
 from ..config import Settings
 from ..cookies import Cookie
@@ -19,10 +18,9 @@ from ..tokens.encrypted import EncryptedTokens
 from ..tokens.keys import authjs_keys, derive_key, nextauth_v4_keys
 from .callbacks import Callbacks
 
-if TYPE_CHECKING:
-    from flask import Flask
-
 EXTENSION = "jwtsession"
+#: The attribute that marks a view function as one of this package.
+OURS = "_jwtsession_endpoint"
 
 _log = logging.getLogger("flask_jwtsession")
 _SECONDS_BETWEEN_LINES = 60
@@ -105,6 +103,8 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
         blueprint=blueprint,
         https=_cookie_set(settings, secure=True),
         http=_cookie_set(settings, secure=False),
+        # The oldest secret: so the sid of an Auth.js token stays the same when a newer one is put
+        # before it.
         session_id_key=derive_key(
             settings.secrets[-1], salt=settings.cookie_prefix, info="jwtsession sid", length=32
         ),
@@ -120,7 +120,7 @@ def current_binding(prefix: str) -> Binding:
         return bindings[prefix]
     except KeyError:
         raise ConfigError(
-            f"{prefix}_…", "no JWTSession with this prefix was initialised on the current app"
+            "config_prefix", f"no JWTSession with the prefix {prefix} is initialised on this app"
         ) from None
 
 

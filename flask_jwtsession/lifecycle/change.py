@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
 from . import csrf, save
 from .callbacks import require_mapping, running_callback
 from .load import public_session, verify
-from .state import UNSET, RequestSession, Token
+from .state import Mark, RequestSession, Token
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -34,11 +35,27 @@ def sign_in(
     claims: Mapping[str, Any] | None,
 ) -> Session:
     """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`."""
-    state.open_for_change()
-    state.require_safe_transport()
     if not isinstance(user, Mapping):
         raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
-    previous = _session_before(state)
+    with _changing(state):
+        state.require_safe_transport()
+        previous = _session_before(state)
+        session = _sign_in(state, user, account, profile, claims)
+        csrf.renew(state)
+    _log.info("Signed in: subject %s", _anonymous_id(state, session))
+    if previous is not None:
+        send(signed_out, state.binding.app, session=previous, reason="replaced")
+    send(signed_in, state.binding.app, session=session, user=user, account=account)
+    return session
+
+
+def _sign_in(
+    state: RequestSession,
+    user: Mapping[str, Any],
+    account: Account | None,
+    profile: Mapping[str, Any] | None,
+    claims: Mapping[str, Any] | None,
+) -> Session:
     _ask_sign_in_callback(state, user, account, profile)
     before: dict[str, Any] = {
         **_claims_of(user, account),
@@ -63,41 +80,24 @@ def sign_in(
             "sign_in() needs a subject: give the user an 'id' (a non-empty str, or an int), or set "
             "'sub' in the jwt callback"
         )
-    session = _begin(
-        state, after, Claims({} if account is None else {"account": account.to_claims()})
-    )
-    csrf.renew(state)
-    _log.info("Signed in: subject %s", _anonymous_id(state, session))
-    if previous is not None:
-        send(signed_out, state.binding.app, session=previous, reason="replaced")
-    send(signed_in, state.binding.app, session=session, user=user, account=account)
-    return session
+    return _begin(state, after, Claims({} if account is None else {"account": account.to_claims()}))
 
 
 def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool) -> Session:
     """Change the session's data; see :func:`flask_jwtsession.update_session`."""
-    state.open_for_change()
-    token = _token_before(state)
-    if token is None:
-        raise UpdateRefused("nobody is signed in")
-    state.require_safe_transport()
-    settings = state.binding.settings
     if from_client:
         # Before any callback sees it: what is not on the list does not exist.
-        data = {name: data[name] for name in data if name in settings.client_update_fields}
-    before = token.copy()
-    callback = state.binding.callbacks.jwt
-    if callback is None:
-        returned: object = {**before, **data}
-    else:
-        event = JWTEvent(trigger=Trigger.UPDATE, data=deepcopy(dict(data)), from_client=from_client)
-        with running_callback(state):
-            returned = callback(token.copy(), event)
-    if returned is None:
+        fields = state.binding.settings.client_update_fields
+        data = {name: data[name] for name in data if name in fields}
+    with _changing(state):
+        token = state.token
+        if token is None or subject(token.claims) is None:
+            raise UpdateRefused("nobody is signed in")
+        state.require_safe_transport()
+        session = _update(state, token, data, from_client=from_client)
+    if session is None:
         end(state, "callback")
         return NOBODY
-    after = put_back_reserved(require_mapping(returned, "jwt callback"), before)
-    session = _begin(state, after, token.private)
     send(
         session_updated,
         state.binding.app,
@@ -110,35 +110,56 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
 
 def end(state: RequestSession, reason: str) -> None:
     """End the session, if there is one, and delete its cookies in any case."""
-    state.open_for_change()
-    previous = _session_before(state)
-    save.delete(state)
-    state.token = None
-    state.session = NOBODY
-    state.user = None
-    csrf.renew(state)
+    with _changing(state):
+        previous = _session_before(state)
+        save.delete(state)
+        state.token, state.session, state.user = None, NOBODY, None
+        csrf.renew(state)
     if previous is not None:
         _log.info("Signed out (%s): subject %s", reason, _anonymous_id(state, previous))
         send(signed_out, state.binding.app, session=previous, reason=reason)
+
+
+@contextmanager
+def _changing(state: RequestSession) -> Iterator[None]:
+    """Hold the session for a change. Without that, a load or a change in another thread of the
+    request that began before it and ends after it would take it back.
+    """
+    state.open_for_change()
+    verify(state)  # now, so that its signals are sent while nothing is locked
+    with state.lock:
+        yield
+
+
+def _update(
+    state: RequestSession, token: Token, data: Mapping[str, Any], *, from_client: bool
+) -> Session | None:
+    callback = state.binding.callbacks.jwt
+    if callback is None:
+        returned: object = {**token.copy(), **data}
+    else:
+        event = JWTEvent(trigger=Trigger.UPDATE, data=deepcopy(dict(data)), from_client=from_client)
+        with running_callback(state):
+            returned = callback(token.copy(), event)
+    if returned is None:
+        return None
+    after = put_back_reserved(require_mapping(returned, "jwt callback"), token.claims)
+    return _begin(state, after, token.private)
 
 
 def _begin(state: RequestSession, claims: Mapping[str, Any], private: Claims) -> Session:
     """Issue ``claims`` and make them the request's session; all of it or nothing."""
     lines, token = save.encode(state, claims, private)
     session = public_session(state, token)
+    state.open_for_change()  # still: a callback may have outlived the response (another thread)
     save.replace_lines(state, lines)
-    state.token, state.session, state.user = token, session, UNSET
+    state.token, state.session, state.user = token, session, Mark.UNSET
     return session
-
-
-def _token_before(state: RequestSession) -> Token | None:
-    verify(state)
-    return state.token
 
 
 def _session_before(state: RequestSession) -> Session | None:
     """The session as it stands, or None; the callbacks are not run for it."""
-    token = _token_before(state)
+    token = state.token
     if token is None:
         return None
     if state.session is not None and state.session:
@@ -157,7 +178,7 @@ def _ask_sign_in_callback(
         return
     with running_callback(state):
         answer = callback(user, account, profile)
-    if isinstance(answer, str):
+    if isinstance(answer, str) and answer:
         raise SignInRefused("the sign-in goes on elsewhere", redirect_to=answer)
     if answer is not True:  # a forgotten return must not let anybody in
         raise SignInRefused

@@ -15,6 +15,7 @@ def sent_token(state: RequestSession) -> str | None:
 
 def token_for_page(state: RequestSession) -> str:
     """The token for a form or a client: the browser's own, else a new one with its cookie."""
+    state.read = True  # what the page says depends on a cookie
     if state.csrf_token is None:
         state.csrf_token = sent_token(state) or _issue(state)
     return state.csrf_token
@@ -30,5 +31,5 @@ def _issue(state: RequestSession) -> str:
     token = csrf.new_token()
     if state.transport_is_safe:
         value = csrf.cookie_value(token, state.binding.settings.secrets)
-        state.lines.update(state.cookies.csrf.session_lines(value))
+        state.lines = {**state.lines, **state.cookies.csrf.session_lines(value)}
     return token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from inspect import iscoroutine
 from typing import Any
 
 from ..cookies import MAX_VALUES, candidates
@@ -22,7 +23,10 @@ from ..tokens.encrypted import EncryptedTokens
 from . import save
 from .binding import Binding
 from .callbacks import refuse_inside_callback, require_mapping, running_callback
-from .state import UNSET, RequestSession, Token, Verified
+from .state import Mark, RequestSession, Token, Verified
+
+# What the default public session shows of the claims.
+_USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
 
 
 def load(state: RequestSession) -> Session:
@@ -34,13 +38,14 @@ def load(state: RequestSession) -> Session:
     try:
         with state.lock:
             if state.session is None:
-                state.session = _load(state)
+                try:
+                    state.session = _load(state)
+                except BaseException:
+                    # The error is a callback's, and so the application's. The rest of this
+                    # request, its error page for example, is nobody's; the cookie stays.
+                    state.session, state.token = NOBODY, None
+                    raise
             return state.session
-    except BaseException:
-        # The error is a callback's, and so the application's. The rest of this request, its error
-        # page for example, is nobody's; the cookie stays.
-        state.session, state.token = NOBODY, None
-        raise
     finally:
         _send_pending(state)
 
@@ -76,15 +81,12 @@ def public_session(state: RequestSession, token: Token, *, with_callback: bool =
 def loaded_user(state: RequestSession) -> Any:
     """Who is signed in: the session's user, or what the ``user_loader`` makes of the token."""
     session = load(state)
-    if state.user is UNSET:
+    if state.user is Mark.UNSET:
         refuse_inside_callback(state, "asked for its user")
         with state.lock:
-            if state.user is UNSET:
+            if state.user is Mark.UNSET:
                 state.user = _load_user(state, session)
     return state.user
-
-
-_USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
 
 
 def load_with_user(state: RequestSession) -> Session:
@@ -104,7 +106,7 @@ def _load(state: RequestSession) -> Session:
     if claims is None:
         return _ended(state, verified.token, "callback")
     token, lines = verified.token, None
-    if state.transport_is_safe and not state.closed and (changed or _is_due(state, verified)):
+    if _can_issue(state, verified) and (changed or _is_due(state, verified)):
         try:
             lines, token = save.encode(state, claims, token.private)
         except SessionTooLarge:
@@ -141,7 +143,13 @@ def _load_user(state: RequestSession, session: Session) -> Any:
     user = None
     try:
         with running_callback(state):
-            user = loader(token.copy())
+            answer = loader(token.copy())
+        if iscoroutine(answer):
+            # A plain function around an async one. Whatever it would have said, a coroutine is
+            # true, and must let nobody in.
+            answer.close()
+            raise TypeError("the user_loader returned a coroutine; it has to be async def itself")
+        user = answer
     finally:
         if user is None:
             # The person is gone though the token is not, or the loader raised: nobody, for the
@@ -152,8 +160,11 @@ def _load_user(state: RequestSession, session: Session) -> Any:
 
 def _send_pending(state: RequestSession) -> None:
     """Send what loading had to tell, now that nothing is locked: a receiver may use the session."""
-    while state.pending_signals:
-        signal, arguments = state.pending_signals.pop(0)
+    if not state.pending_signals:
+        return
+    with state.lock:
+        pending, state.pending_signals = state.pending_signals, []
+    for signal, arguments in pending:
         send(signal, state.binding.app, **arguments)
 
 
@@ -173,16 +184,23 @@ def _after_jwt_callback(
     return claims, not save.same_claims(claims, before)
 
 
+def _can_issue(state: RequestSession, verified: Verified) -> bool:
+    # In the leeway after the absolute end there is no time left that a new token could have.
+    has_time = state.binding.clock() < verified.times.expires
+    return state.transport_is_safe and not state.closed and has_time
+
+
 def _is_due(state: RequestSession, verified: Verified) -> bool:
     age = max(0.0, state.binding.clock() - verified.times.issued)
     return verified.foreign or age >= state.binding.settings.update_age
 
 
 def _verified(state: RequestSession) -> Verified | None:
-    if state.verified is UNSET:
-        state.verified = _verify(state)
-        if state.verified is not None:
-            state.token = state.verified.token
+    if isinstance(state.verified, Mark):
+        verified = state.verified = _verify(state)
+        if verified is not None:
+            state.token = verified.token
+        return verified
     return state.verified
 
 

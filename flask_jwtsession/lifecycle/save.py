@@ -7,14 +7,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from ..exceptions import SessionTooLarge
 from ..session import Claims
 from ..tokens import strict_json
 from ..tokens.claims import stamp
 from .binding import Binding
-from .state import CLOSED, RequestSession, Token
+from .state import RequestSession, Token, close_state
 
 
 def encode(
@@ -25,10 +25,12 @@ def encode(
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
     binding, now = state.binding, state.binding.clock()
-    token = _token(stamp(claims, private, binding.settings.lifetimes, now))
+    token = _token(Claims(stamp(claims, private, binding.settings.lifetimes, now)))
     text = state.cookies.tokens.encode(token.payload)
-    if len(text) > binding.settings.max_token_size:
-        raise SessionTooLarge(len(text), binding.settings.max_token_size)
+    size, limit = len(text), binding.settings.max_token_size
+    if size > limit:
+        del text  # a token that is valid, and error reports show the variables of a frame
+        raise SessionTooLarge(size, limit)
     cookie = state.cookies.session
     lines = cookie.set_lines(text, sent=state.sent(cookie), expires=token.expires, now=now)
     return {**_delete_other_sources(state), **lines}, token
@@ -36,7 +38,7 @@ def encode(
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
     """``token`` with other claims, for a request that can no longer write its cookie."""
-    return replace(_token(claims), private=token.private, expires=token.expires)
+    return replace(_token(Claims(claims)), private=token.private, expires=token.expires)
 
 
 def delete(state: RequestSession) -> None:
@@ -51,8 +53,9 @@ def delete(state: RequestSession) -> None:
 def replace_lines(state: RequestSession, lines: Mapping[str, str]) -> None:
     """Make ``lines`` all that the response says of the session cookie."""
     csrf = state.cookies.csrf
-    state.lines = {name: line for name, line in state.lines.items() if csrf.owns(name)}
-    state.lines.update(lines)
+    kept = {name: line for name, line in state.lines.items() if csrf.owns(name)}
+    # A new mapping, never a changed one: the response may be reading the old one just now.
+    state.lines = {**kept, **lines}
 
 
 def finish(binding: Binding, response: Response) -> Response:
@@ -66,11 +69,9 @@ def finish(binding: Binding, response: Response) -> Response:
         if name == "Set-Cookie" and _is_ours(binding, line):
             response = _without_our_lines(binding, response)
             break
-    current = request._get_current_object()  # type: ignore[attr-defined]
-    state = current.environ.setdefault(binding.environ_key, CLOSED)
-    if state is CLOSED:
+    state = close_state(binding)
+    if state is None:
         return response
-    state.closed = True
     if state.read or state.lines:
         # The view may have returned one Response object to several requests at once. What is
         # about this person goes into headers that belong to this response alone.
@@ -99,13 +100,18 @@ def same_claims(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         raise _not_json(one) from None
 
 
-def _token(claims: Mapping[str, Any]) -> Token:
+def _token(claims: Claims) -> Token:
+    # Nothing in this frame shows a value: the claims include the account and its tokens, and error
+    # reports show the variables of a frame.
     try:
-        payload = strict_json.dump(claims)
-        # Read back, so that what the rest of the request sees is what the next one will read.
-        return Token.of(payload, strict_json.parse_object(payload), claims["exp"])
+        return _read_back(strict_json.dump(dict(claims)), claims["exp"])
     except (TypeError, ValueError, RecursionError):
         raise _not_json(claims) from None
+
+
+def _read_back(payload: bytes, expires: float) -> Token:
+    """What the rest of the request sees is what the next one will read."""
+    return Token.of(payload, strict_json.parse_object(payload), expires)
 
 
 def _with_own_headers(response: Response) -> Response:

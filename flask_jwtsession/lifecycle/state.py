@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from ipaddress import ip_address
 from threading import RLock
-from typing import Any, Final, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from blinker import NamedSignal
@@ -27,9 +28,13 @@ from ..tokens.claims import PRIVATE, Times
 from .binding import Binding, CookieSet
 from .callbacks import refuse_inside_callback
 
-UNSET: Final = object()
-#: In place of a request's session that nobody used before the response was finished.
-CLOSED: Final = object()
+
+class Mark(Enum):
+    """What stands where there is nothing yet."""
+
+    UNSET = "not looked at yet"
+    #: In place of a session that nobody used before the response was finished.
+    CLOSED = "the response is finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class RequestSession:
         "cookie_header",
         "cookies",
         "csrf_token",
+        "environ_id",
         "expired",
         "lines",
         "lock",
@@ -90,11 +96,12 @@ class RequestSession:
 
     def __init__(self, binding: Binding, request: Request) -> None:
         self.binding = binding
+        self.environ_id = id(request.environ)
         self.cookies: CookieSet = binding.https if is_secure(binding, request) else binding.http
         self.cookie_header: str = request.environ.get("HTTP_COOKIE", "")
         self.lock = RLock()
-        #: What the cookies say; UNSET until they were looked at.
-        self.verified: Verified | Any | None = UNSET
+        #: What the cookies say; Mark.UNSET until they were looked at.
+        self.verified: Verified | Mark | None = Mark.UNSET
         #: What loading has to tell, once it is done.
         self.pending_signals: list[tuple[NamedSignal, dict[str, Any]]] = []
         #: The claims of a cookie whose time is over.
@@ -102,12 +109,16 @@ class RequestSession:
         #: The claims as they stand: verified, or issued in this request. None: nobody's.
         self.token: Token | None = None
         self.session: Session | None = None
-        self.user: Any = UNSET
+        self.user: Any = Mark.UNSET
         #: The Set-Cookie lines of the response, by cookie name.
         self.lines: dict[str, str] = {}
         self.csrf_token: str | None = None
         self.read = False
         self.closed = False
+
+    def belongs_to(self, request: Request) -> bool:
+        """Whether this is the session of ``request``, and not of one whose environ it copied."""
+        return self.environ_id == id(request.environ)
 
     def sent(self, cookie: Cookie) -> dict[str, list[str]]:
         """The values that the browser sent for a cookie and its chunks, by name."""
@@ -139,16 +150,45 @@ class RequestSession:
             raise InsecureTransport("a session cookie needs https")
 
 
+def current_request() -> Request:
+    """The current request itself: going through the proxy costs more than most uses of it."""
+    return request._get_current_object()  # type: ignore[attr-defined, no-any-return]
+
+
 def state_of(binding: Binding) -> RequestSession:
     """The current request's session; made, but not looked into, on first use."""
-    current = request._get_current_object()  # type: ignore[attr-defined]
-    state = current.environ.get(binding.environ_key)
+    current = current_request()
+    state = _kept(binding, current)
     if isinstance(state, RequestSession):
         return state
     fresh = RequestSession(binding, current)
-    fresh.closed = state is CLOSED
+    fresh.closed = state is Mark.CLOSED
+    if state is None:
+        # Several threads of one request may come here first (copy_current_request_context):
+        # setdefault lets one of them win, for all.
+        state = current.environ.setdefault(binding.environ_key, fresh)
+        if isinstance(state, RequestSession) and state.belongs_to(current):
+            return state
     current.environ[binding.environ_key] = fresh
     return fresh
+
+
+def close_state(binding: Binding) -> RequestSession | None:
+    """The current request's session, after which nothing can change it; None if it was not used."""
+    current = current_request()
+    state = _kept(binding, current)
+    if isinstance(state, RequestSession):
+        state.closed = True
+        return state
+    current.environ[binding.environ_key] = Mark.CLOSED
+    return None
+
+
+def _kept(binding: Binding, current: Request) -> RequestSession | Mark | None:
+    state: RequestSession | Mark | None = current.environ.get(binding.environ_key)
+    if isinstance(state, RequestSession) and not state.belongs_to(current):
+        return None  # a request within a request, sent on with a copy of the outer one's environ
+    return state
 
 
 def is_secure(binding: Binding, request: Request) -> bool:

@@ -89,17 +89,20 @@ def adopt(claims: Mapping[str, Any], times: Times, key: bytes) -> dict[str, Any]
     ``auth_time``, for nobody here saw the person sign in, but the moment from which its absolute
     age counts.
     """
+    whole = dict(claims)
+    if "auth_time" not in claims:
+        # Also where there is a sid: an Auth.js application may have copied its provider's.
+        whole[PRIVATE] = {"since": times.started, **claims.get(PRIVATE, {})}
     sid = claims.get("sid")
-    if sid is not None:
-        if not isinstance(sid, str) or not 0 < len(sid) <= _MAX_SID_LENGTH:
+    if sid is None:
+        jti = claims.get("jti")
+        if not isinstance(jti, str):
             raise TokenInvalid("claims")
-        return dict(claims)
-    jti = claims.get("jti")
-    if not isinstance(jti, str):
+        sid = hmac.new(key, jti.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+        whole["sid"] = sid
+    elif not isinstance(sid, str) or not 0 < len(sid) <= _MAX_SID_LENGTH:
         raise TokenInvalid("claims")
-    sid = hmac.new(key, jti.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
-    private = {**claims.get(PRIVATE, {}), "since": times.started}
-    return {**claims, "sid": sid, PRIVATE: private}
+    return whole
 
 
 def subject(claims: Mapping[str, Any]) -> str | None:
