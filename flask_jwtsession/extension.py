@@ -29,7 +29,7 @@ from .lifecycle.binding import EXTENSION, Binding, make_binding
 from .lifecycle.callbacks import Callbacks
 from .lifecycle.csrf import token_for_page
 from .lifecycle.load import loaded_user
-from .lifecycle.save import finish
+from .lifecycle.save import after_request
 from .lifecycle.state import current_request
 from .request_checks.origin import SAFE_METHODS
 
@@ -92,7 +92,7 @@ class JWTSession(Guards):
         app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
         bindings[self.config_prefix] = binding
         app.before_request(_before_request(binding))
-        app.after_request(_after_request(binding))
+        app.after_request(after_request(binding))
         if self.config_prefix == DEFAULT_PREFIX:
             app.context_processor(self._template_values)
         _answer_errors(app, binding)
@@ -190,13 +190,6 @@ def _before_request(binding: Binding) -> Callable[[], ResponseReturnValue | None
         return _refuse(binding, current)
 
     return before_request
-
-
-def _after_request(binding: Binding) -> Callable[[Response], Response]:
-    def after_request(response: Response) -> Response:
-        return finish(binding, response)
-
-    return after_request
 
 
 def _refuse(binding: Binding, current: Request) -> ResponseReturnValue | None:
