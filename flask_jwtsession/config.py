@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from . import config_values as values
+from .config_values import SameSite
 from .exceptions import ConfigError
-from .request_checks.origin import parse_origin
-from .request_checks.redirects import is_local_path, resolved_path
-from .tokens.claims import RESERVED, Lifetimes
-from .tokens.encrypted import MAX_TOKEN_LENGTH
+from .request_checks.redirects import resolved_path
+from .tokens.claims import Lifetimes
 
 T = TypeVar("T")
-SameSite = Literal["Lax", "Strict", "None"]
 
 _DAY = 86_400
-_FOREVER = 10**12
 _MAX_COOKIE_AGE = 400 * _DAY  # browsers keep no cookie longer (RFC 6265bis section 5.5)
 _MIN_SECRET_BYTES = 32
 _MIN_DIFFERENT_BYTES = 8
@@ -65,30 +61,30 @@ def read_settings(
     """
     keys = _Keys(config, prefix)
     own_name = prefix.lower()
-    max_age = keys.read("MAX_AGE", _seconds(least=1, most=_MAX_COOKIE_AGE), 30.0 * _DAY)
+    max_age = keys.read("MAX_AGE", values.seconds(least=1, most=_MAX_COOKIE_AGE), 30.0 * _DAY)
     settings = Settings(
         config_prefix=prefix,
         secrets=_read_secrets(keys, environment),
-        cookie_prefix=keys.read("COOKIE_PREFIX", _cookie_prefix, own_name),
-        cookie_domain=keys.read("COOKIE_DOMAIN", _domain, None),
-        cookie_path=keys.read("COOKIE_PATH", _cookie_path, "/"),
-        cookie_samesite=keys.read("COOKIE_SAMESITE", _samesite, "Lax"),
-        cookie_secure=keys.read("COOKIE_SECURE", _boolean, None),
-        cookie_partitioned=keys.read("COOKIE_PARTITIONED", _boolean, False),
+        cookie_prefix=keys.read("COOKIE_PREFIX", values.cookie_prefix, own_name),
+        cookie_domain=keys.read("COOKIE_DOMAIN", values.domain, None),
+        cookie_path=keys.read("COOKIE_PATH", values.cookie_path, "/"),
+        cookie_samesite=keys.read("COOKIE_SAMESITE", values.samesite, "Lax"),
+        cookie_secure=keys.read("COOKIE_SECURE", values.boolean, None),
+        cookie_partitioned=keys.read("COOKIE_PARTITIONED", values.boolean, False),
         lifetimes=Lifetimes(
             max_age,
-            keys.read("ABSOLUTE_MAX_AGE", _seconds(least=1), None),
+            keys.read("ABSOLUTE_MAX_AGE", values.seconds(least=1), None),
         ),
-        update_age=keys.read("UPDATE_AGE", _seconds(least=0), max_age / 30),
-        max_token_size=keys.read("MAX_TOKEN_SIZE", _token_size, 7168),
-        client_update_fields=keys.read("CLIENT_UPDATE_FIELDS", _update_fields, frozenset()),
-        url_prefix=keys.read("URL_PREFIX", _url_prefix, "/auth"),
-        base_url=keys.read("BASE_URL", _origin, None),
-        trusted_origins=keys.read("TRUSTED_ORIGINS", _origins, frozenset()),
-        pages=keys.read("PAGES", _pages, MappingProxyType({})),
-        protect_all=keys.read("PROTECT_ALL", _boolean, False),
-        csrf_protect=keys.read("CSRF_PROTECT", _boolean, True),
-        read_nextauth_v4=keys.read("READ_NEXTAUTH_V4", _boolean, False),
+        update_age=keys.read("UPDATE_AGE", values.seconds(least=0), max_age / 30),
+        max_token_size=keys.read("MAX_TOKEN_SIZE", values.token_size, 7168),
+        client_update_fields=keys.read("CLIENT_UPDATE_FIELDS", values.update_fields, frozenset()),
+        url_prefix=keys.read("URL_PREFIX", values.url_prefix, "/auth"),
+        base_url=keys.read("BASE_URL", values.origin, None),
+        trusted_origins=keys.read("TRUSTED_ORIGINS", values.origins, frozenset()),
+        pages=keys.read("PAGES", values.pages, MappingProxyType({})),
+        protect_all=keys.read("PROTECT_ALL", values.boolean, False),
+        csrf_protect=keys.read("CSRF_PROTECT", values.boolean, True),
+        read_nextauth_v4=keys.read("READ_NEXTAUTH_V4", values.boolean, False),
     )
     keys.refuse_unknown()
     _check_combinations(settings)
@@ -112,7 +108,7 @@ class _Keys:
         value = self.config.get(self.full(name))
         if value is None:
             return default
-        if value in ("None", "none") and check is not _samesite:
+        if value in ("None", "none") and check is not values.samesite:
             raise ConfigError(self.full(name), "got the text 'None'; leave the key out instead")
         try:
             return check(value)
@@ -136,8 +132,8 @@ class _Keys:
 
 def _read_secrets(keys: _Keys, environment: Mapping[str, str]) -> tuple[bytes, ...]:
     own, own_fallbacks = keys.full("SECRET"), keys.full("SECRET_FALLBACKS")
-    keys.read("SECRET", _anything, None)
-    keys.read("SECRET_FALLBACKS", _anything, None)
+    keys.read("SECRET", values.anything, None)
+    keys.read("SECRET_FALLBACKS", values.anything, None)
     secret = keys.config.get(own)
     if secret is None:
         secret = environment.get(own)
@@ -192,108 +188,6 @@ def _secret(key: str, value: object) -> bytes:
     if value.lstrip().startswith((b"-----BEGIN", b"ssh-")):
         raise ConfigError(key, "this is a key file (PEM or OpenSSH), not a random secret")
     return value
-
-
-# Checks of one value: they return what Settings holds, or raise ValueError.
-
-
-def _anything(value: Any) -> Any:
-    return value
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"takes True or False, got {value!r}")
-    return value
-
-
-def _seconds(*, least: float, most: float = _FOREVER) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        number = value.total_seconds() if isinstance(value, timedelta) else value
-        if type(number) not in (int, float) or not least <= number <= most:
-            limit = f"at least {least}" if most == _FOREVER else f"{least} to {most}"
-            raise ValueError(f"takes {limit} seconds, or a timedelta, got {value!r}")
-        return float(number)
-
-    return check
-
-
-def _token_size(value: Any) -> int:
-    if type(value) is not int or not 1024 <= value <= MAX_TOKEN_LENGTH:
-        raise ValueError(f"takes 1024 to {MAX_TOKEN_LENGTH} characters, got {value!r}")
-    return value
-
-
-def _cookie_prefix(value: Any) -> str:
-    # A part of an RFC 6265 cookie-name; nothing that Werkzeug or a browser would read otherwise.
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", value):
-        raise ValueError(
-            "takes 1 to 40 letters, digits, '-' and '_', beginning with a letter or digit "
-            f"('__Host-' and '__Secure-' are added where they belong), got {value!r}"
-        )
-    return value
-
-
-def _domain(value: Any) -> str:
-    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    if not isinstance(value, str) or not re.fullmatch(rf"\.?{label}(\.{label})*", value):
-        raise ValueError(f"takes a host name such as 'example.com', got {value!r}")
-    if len(value) > 100 or re.fullmatch(r"[0-9.]+", value):
-        raise ValueError(f"takes a host name of at most 100 characters, no address, got {value!r}")
-    return value.lstrip(".").lower()
-
-
-def _cookie_path(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"/[A-Za-z0-9/._~%-]{0,99}", value):
-        raise ValueError(f"takes a path such as '/' or '/app', got {value!r}")
-    return value
-
-
-def _samesite(value: Any) -> SameSite:
-    for known in ("Lax", "Strict", "None"):
-        if value == known:
-            return known
-    raise ValueError(f"takes 'Lax', 'Strict' or 'None', got {value!r}")
-
-
-def _update_fields(value: Any) -> frozenset[str]:
-    if not isinstance(value, list | tuple | set | frozenset) or not all(
-        isinstance(name, str) and name for name in value
-    ):
-        raise ValueError(f"takes a list of claim names, got {value!r}")
-    reserved = sorted(RESERVED.intersection(value))
-    if reserved:
-        raise ValueError(f"a browser may never set the claim {reserved[0]!r}")
-    return frozenset(value)
-
-
-def _url_prefix(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-        raise ValueError(f"takes a path such as '/auth', without a slash at the end, got {value!r}")
-    return value
-
-
-def _origin(value: Any) -> str:
-    origin = parse_origin(value) if isinstance(value, str) else None
-    if origin is None:
-        raise ValueError(f"takes an origin such as 'https://app.example.com', got {value!r}")
-    return origin
-
-
-def _origins(value: Any) -> frozenset[str]:
-    if not isinstance(value, list | tuple | set | frozenset):
-        raise ValueError(f"takes a list of origins, got {value!r}")
-    return frozenset(_origin(origin) for origin in value)
-
-
-def _pages(value: Any) -> Mapping[str, str]:
-    names = ("sign_in", "sign_out", "error")
-    if not isinstance(value, Mapping) or not set(value) <= set(names):
-        raise ValueError(f"takes a mapping with keys of {', '.join(names)}, got {value!r}")
-    for page in value.values():
-        if not (isinstance(page, str) and is_local_path(page) and not urlsplit(page).fragment):
-            raise ValueError(f"a page is a path of this application such as '/login', got {page!r}")
-    return MappingProxyType(dict(value))
 
 
 def _check_combinations(settings: Settings) -> None:
