@@ -106,7 +106,7 @@ def origin(value: Any) -> str:
 def origins(value: Any) -> frozenset[str]:
     if not isinstance(value, list | tuple | set | frozenset):
         raise ValueError(f"takes a list of origins, got {value!r}")
-    return frozenset(origin(origin) for origin in value)
+    return frozenset(origin(one) for one in value)
 
 
 def pages(value: Any) -> Mapping[str, str]:
