@@ -97,10 +97,10 @@ def url_prefix(value: Any) -> str:
 
 
 def origin(value: Any) -> str:
-    origin = parse_origin(value) if isinstance(value, str) else None
-    if origin is None:
+    parsed = parse_origin(value) if isinstance(value, str) else None
+    if parsed is None:
         raise ValueError(f"takes an origin such as 'https://app.example.com', got {value!r}")
-    return origin
+    return parsed
 
 
 def origins(value: Any) -> frozenset[str]:

@@ -15,9 +15,13 @@ from .support import (
     NOW,
     SAME_ORIGIN,
     Clock,
+    binding_of,
     claims_at,
+    get,
     make_app,
     seal,
+    session_cookie_name,
+    session_token,
     set_cookies,
 )
 
@@ -115,3 +119,28 @@ def test_the_page_can_be_the_applications_own(clock: Clock) -> None:
     add_views(app, auth)
     response = app.test_client().get("/auth/signout?callbackUrl=/a", base_url=HTTPS)
     assert response.headers["Location"] == "/bye?x=1&callbackUrl=%2Fa"
+
+
+def test_sec_083_sec_091_a_copied_cookie_is_good_until_it_runs_out(
+    app: Flask, clock: Clock
+) -> None:
+    """What a stateless session cannot do, and the docs say so: the copy outlives the sign-out."""
+    client = app.test_client()
+    copied = session_token(client.post("/sign-in", headers=SAME_ORIGIN))
+    client.post("/auth/signout", headers=SAME_ORIGIN)
+    assert client.get("/private").status_code == 401
+    thief = f"{session_cookie_name(app)}={copied}"
+    assert get(app.test_client(), "/private", thief).status_code == 200
+    clock.advance(30 * 86_400 + 16)
+    assert get(app.test_client(), "/private", thief).status_code == 401
+
+
+def test_sec_230_garbage_leaves_nothing_behind(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = app.test_client()
+    kept = binding_of(app).http.tokens._verified
+    for number in range(2000):
+        get(client, "/session", f"{session_cookie_name(app)}=a.b.c.d{number}.e")
+    assert len(kept) == 0
+    assert len(caplog.records) == 1
