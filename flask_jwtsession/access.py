@@ -19,6 +19,9 @@ from .session import Account, Session
 class Access:
     """The current request's session of the instance with one configuration prefix.
 
+    The verbs refuse an unsafe request that another site started (403 ``cross_origin``), unless the
+    view is under ``@csrf_exempt``.
+
     The module-level names are those of the prefix ``JWTSESSION``; an instance with another one has
     them as its own attributes.
     """

@@ -55,11 +55,11 @@ def refuse_forged(binding: Binding) -> None:
     could sign a person out, or in as somebody else (login CSRF).
     """
     view = binding.app.view_functions.get(request.endpoint or "")
-    exempt = binding.settings.config_prefix in getattr(view, _EXEMPT, ())
+    is_exempt = binding.settings.config_prefix in getattr(view, _EXEMPT, ())
     if (
         binding.settings.csrf_protect
         and request.method not in SAFE_METHODS
-        and not exempt
+        and not is_exempt
         and origin_verdict(binding) is Verdict.CROSS_ORIGIN
     ):
         raise refuse_cross_origin(binding)
