@@ -338,12 +338,25 @@ def test_the_rest_of_a_request_is_nobodys_after_a_callback_raised(
     assert (response.text, set_cookies(response), calls) == ("nobody False nobody", {}, [1])
 
 
-@pytest.mark.parametrize("callback", ["jwt_callback", "session_callback"])
+@pytest.mark.parametrize("callback", ["jwt_callback", "session_callback", "user_loader"])
 def test_a_due_cookie_is_left_alone_when_a_callback_raised(clock: Clock, callback: str) -> None:
     app, auth = make_app(clock, UPDATE_AGE=0)
     failing(auth, callback)
-    response = visit(app, who, cookie_of(app))
+    response = visit(app, lambda: str(current_user["name"]), cookie_of(app))
     assert (response.status_code, set_cookies(response)) == (500, {})
+
+
+def test_a_sign_in_stands_when_the_user_loader_raises_after_it(
+    app: Flask, auth: JWTSession
+) -> None:
+    failing(auth, "user_loader")
+
+    def view() -> str:
+        sign_in({"id": "u2"})
+        return str(current_user["name"])
+
+    response = visit(app, view, cookie_of(app))
+    assert (response.status_code, session_token(response) is not None) == (500, True)
 
 
 def test_nobodys_session_cannot_be_updated_after_a_callback_raised(

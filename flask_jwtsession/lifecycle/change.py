@@ -129,6 +129,7 @@ def _changing(state: RequestSession) -> Iterator[None]:
     verify(state)  # now, so that its signals are sent while nothing is locked
     with state.lock:
         yield
+        state.reissued = False
 
 
 def _update(

@@ -123,6 +123,7 @@ def _load(state: RequestSession) -> Session:
     state.token = token
     if lines is not None:
         save.replace_lines(state, lines)
+        state.reissued = True
     return session
 
 
@@ -150,6 +151,10 @@ def _load_user(state: RequestSession, session: Session) -> Any:
             answer.close()
             raise TypeError("the user_loader returned a coroutine; it has to be async def itself")
         user = answer
+    except BaseException:
+        if state.reissued:  # an error of a callback leaves the cookie alone
+            save.replace_lines(state, {})
+        raise
     finally:
         if user is None:
             # The person is gone though the token is not, or the loader raised: nobody, for the

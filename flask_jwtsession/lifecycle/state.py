@@ -88,6 +88,7 @@ class RequestSession:
         "lock",
         "pending_signals",
         "read",
+        "reissued",
         "session",
         "token",
         "user",
@@ -112,6 +113,8 @@ class RequestSession:
         self.user: Any = Mark.UNSET
         #: The Set-Cookie lines of the response, by cookie name.
         self.lines: dict[str, str] = {}
+        #: Whether ``lines`` are a re-issue by loading, and no change that a view asked for.
+        self.reissued = False
         self.csrf_token: str | None = None
         self.read = False
         self.closed = False
