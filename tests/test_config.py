@@ -545,10 +545,10 @@ def test_a_prefix_is_that_of_a_configuration_key(prefix: str) -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        read().protect_all = True  # type: ignore[misc]
+        read().protect_all = True  # type: ignore[misc]  # what must not work
     pages = read(PAGES={"sign_in": "/login"}).pages
     with pytest.raises(TypeError):
-        pages["sign_in"] = "/elsewhere"  # type: ignore[index]
+        pages["sign_in"] = "/elsewhere"  # type: ignore[index]  # what must not work
 
 
 def test_the_configuration_is_read_once() -> None:

@@ -385,6 +385,7 @@ def test_sec_145_without_proxy_fix_forwarded_headers_do_not_count(client: FlaskC
 def test_behind_proxy_fix_the_application_is_where_the_proxy_says(clock: Clock) -> None:
     app, auth = make_app(clock)
     add_views(app, auth)
+    # As Flask's documentation does it.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     headers = {
         "X-Forwarded-Host": "app.test",

@@ -153,7 +153,8 @@ class RequestSession:
             raise InsecureTransport("a session cookie needs https")
 
 
-#: Returns the current request itself: going through the proxy costs more than most uses of it.
+#: Returns the current request itself: going through the proxy costs more than most uses of it. The
+#: proxy is typed as a Request, which hides this method of Werkzeug's LocalProxy.
 current_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]
 
 

@@ -237,7 +237,7 @@ def _call(app: Flask, path: str, cookies: Sequence[str]) -> Call:
         body = app({**environ, "HTTP_COOKIE": next_cookie()}, _start_response)
         for _ in body:
             pass
-        body.close()  # type: ignore[attr-defined]
+        body.close()  # type: ignore[attr-defined]  # WSGI's close, on Werkzeug's iterator
 
     return call
 
