@@ -13,6 +13,7 @@ from .lifecycle import change
 from .lifecycle.binding import current_binding
 from .lifecycle.load import load, loaded_user
 from .lifecycle.state import RequestSession, state_of
+from .providers.sign_out import revoke_tokens
 from .session import Account, Session
 
 
@@ -81,9 +82,14 @@ class Access:
     def sign_out(self) -> None:
         """End the session and delete its cookies; without a session, only the latter.
 
+        With ``JWTSESSION_FEDERATED_SIGN_OUT`` the provider's tokens are revoked too. To be signed
+        out at the provider the browser has to go there, which ``POST /auth/signout`` sends it.
+
         :raises SessionClosed: the response is finished, or a callback is running
         """
-        change.end(self._state_to_change(), "user")
+        state = self._state_to_change()
+        session = change.end(state, "user")
+        revoke_tokens(state.binding, None if session is None else session.account)
 
     def _state_to_change(self) -> RequestSession:
         binding = current_binding(self.config_prefix)

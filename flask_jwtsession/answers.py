@@ -27,12 +27,20 @@ def client_kind() -> Client:
 
 
 def refusal(
-    binding: Binding, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None
+    binding: Binding,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    title: str | None = None,
+    headers: dict[str, str] | None = None,
 ) -> HTTPException:
     """A Werkzeug exception of ``status`` to raise, so that an ``errorhandler`` of the application
     for it goes on working; without one it answers with ``code`` and ``detail``.
+
+    :param title: of the page; by default what HTTP calls the status
     """
-    response = _response(binding, status, code, detail)
+    response = _response(binding, status, code, detail, title)
     response.headers.update(headers or {})
     return default_exceptions[status](detail, response)
 
@@ -87,10 +95,12 @@ def refusal_page(binding: Binding, status: int, title: str, detail: str) -> Resp
     )
 
 
-def _response(binding: Binding, status: int, code: str, detail: str) -> Response:
+def _response(
+    binding: Binding, status: int, code: str, detail: str, page_title: str | None = None
+) -> Response:
     title = HTTPStatus(status).phrase
     if client_kind() is Client.PAGE:
-        return refusal_page(binding, status, title, detail)
+        return refusal_page(binding, status, page_title or title, detail)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = NO_STORE

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from . import config_values as values
-from .config_values import SameSite
+from .config_values import ProviderTokens, SameSite
 from .exceptions import ConfigError
 from .request_checks.redirects import resolved_path
 from .tokens.claims import Lifetimes
@@ -42,6 +42,8 @@ class Settings:
     update_age: float
     max_token_size: int
     client_update_fields: frozenset[str]
+    provider_tokens: ProviderTokens
+    federated_sign_out: bool
     url_prefix: str
     base_url: str | None
     trusted_origins: frozenset[str]
@@ -78,6 +80,8 @@ def read_settings(
         update_age=keys.read("UPDATE_AGE", values.seconds(least=0), max_age / 30),
         max_token_size=keys.read("MAX_TOKEN_SIZE", values.token_size, 7168),
         client_update_fields=keys.read("CLIENT_UPDATE_FIELDS", values.update_fields, frozenset()),
+        provider_tokens=keys.read("PROVIDER_TOKENS", values.provider_tokens, "cookie"),
+        federated_sign_out=keys.read("FEDERATED_SIGN_OUT", values.boolean, False),
         url_prefix=keys.read("URL_PREFIX", values.url_prefix, "/auth"),
         base_url=keys.read("BASE_URL", values.origin, None),
         trusted_origins=keys.read("TRUSTED_ORIGINS", values.origins, frozenset()),
@@ -108,7 +112,7 @@ class _Keys:
         value = self.config.get(self.full(name))
         if value is None:
             return default
-        if value in ("None", "none") and check is not values.samesite:
+        if value in ("None", "none") and check not in (values.samesite, values.provider_tokens):
             raise ConfigError(self.full(name), "got the text 'None'; leave the key out instead")
         try:
             return check(value)

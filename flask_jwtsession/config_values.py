@@ -15,6 +15,7 @@ from .tokens.claims import RESERVED
 from .tokens.encrypted import MAX_TOKEN_LENGTH
 
 SameSite = Literal["Lax", "Strict", "None"]
+ProviderTokens = Literal["cookie", "none"]
 
 # Seconds; more than any session lives.
 _FOREVER = 10**12
@@ -77,6 +78,13 @@ def samesite(value: Any) -> SameSite:
         if value == known:
             return known
     raise ValueError(f"takes 'Lax', 'Strict' or 'None', got {value!r}")
+
+
+def provider_tokens(value: Any) -> ProviderTokens:
+    for known in ("cookie", "none"):
+        if value == known:
+            return known
+    raise ValueError(f"takes 'cookie' or 'none', got {value!r}")
 
 
 def update_fields(value: Any) -> frozenset[str]:

@@ -21,6 +21,7 @@ MAX_CHUNKS = 32
 MAX_VALUES = 8
 
 _CHUNK_NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{16}", re.ASCII)
 _DELETED = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
 
 
@@ -54,6 +55,11 @@ class Cookie:
             return False
         rest = name[len(self.name) :]
         return not rest or (rest[0] == "." and _CHUNK_NUMBER.fullmatch(rest[1:]) is not None)
+
+    def names(self, length: int) -> list[str]:
+        """The name, and those of all chunks that a value of so many characters can have."""
+        pieces = range(ceil(length / (CHUNK_SIZE // 2)))  # none is shorter than half of one
+        return [self.name, *(f"{self.name}.{number}" for number in pieces)]
 
     def session_lines(self, value: str) -> dict[str, str]:
         """A line for a cookie that ends with the browser's session."""
@@ -95,6 +101,35 @@ class Cookie:
             return {self.name: value}
         pieces = [value[start : start + size] for start in range(0, len(value), size)]
         return {f"{self.name}.{number}": piece for number, piece in enumerate(pieces)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginCookies(Cookie):
+    """The cookies of login transactions: ``name`` and an identifier of 16 characters each.
+
+    ``Lax`` whatever the session's SameSite is: the browser comes back from another site. A provider
+    that comes back with a POST needs more than that: see :meth:`named`.
+    """
+
+    def owns(self, name: str) -> bool:
+        """Whether ``name`` is that of a login transaction."""
+        before, dot, identifier = name.rpartition(".")
+        return before == self.name and bool(dot) and _IDENTIFIER.fullmatch(identifier) is not None
+
+    def named(self, name: str, *, cross_site: bool = False) -> Cookie:
+        """The cookie of one transaction.
+
+        :param cross_site: whether it has to come back with a POST from another site. Browsers take
+            such a cookie with ``Secure`` only, but from http://localhost too.
+        """
+        return Cookie(
+            name=name,
+            path=self.path,
+            domain=self.domain,
+            secure=self.secure or cross_site,
+            samesite="None" if cross_site else "Lax",
+            partitioned=self.partitioned,
+        )
 
 
 def read_cookies(header: str, cookie: Cookie) -> dict[str, list[str]]:

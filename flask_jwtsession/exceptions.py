@@ -11,7 +11,9 @@
     ├── SessionClosed        changed after the response was finished, or inside a callback
     ├── UpdateRefused        the application refuses an update
     ├── SignInRefused        the application refuses a sign-in
-    └── InsecureTransport    a session cookie was about to be set over plain http
+    ├── InsecureTransport    a session cookie was about to be set over plain http
+    ├── ProviderError        a sign-in with a provider did not work
+    └── RevocationUnavailable  there is nowhere to keep a revocation
 
 Every class has a ``code``, a string that stays the same between releases; it is the ``code``
 of the ``application/problem+json`` bodies too. The classes with a ``status`` are answered with
@@ -145,3 +147,33 @@ class InsecureTransport(JWTSessionError):
 
     code = "insecure_transport"
     status = 400
+
+
+class ProviderError(JWTSessionError):
+    """A sign-in with a provider did not work, or something else that it was asked.
+
+    ``provider`` is its name. ``reason`` is a short constant that says what was wrong, such as
+    ``"state"`` or ``"token_unreachable"``; the documentation lists them. ``detail`` says more for
+    whoever reads the log, or is None. ``status`` is 400 if what the browser brought is no good, and
+    502 if the provider did not do its part.
+    """
+
+    code = "provider_error"
+
+    def __init__(
+        self, provider: str, reason: str, *, status: int = 502, detail: str | None = None
+    ) -> None:
+        super().__init__(provider, reason)
+        self.provider = provider
+        self.reason = reason
+        self.detail = detail
+        self.status = status  # type: ignore[misc]  # of one error here, not of the class
+
+    def __str__(self) -> str:
+        return f"the sign-in with {self.provider} did not work ({self.reason})"
+
+
+class RevocationUnavailable(JWTSessionError):
+    """A session cannot be revoked, because there is nowhere to keep that."""
+
+    code = "revocation_unavailable"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from flask import Flask, Request, Response, current_app
 from flask.typing import ResponseReturnValue
@@ -20,6 +21,7 @@ from .exceptions import (
     ConfigError,
     InsecureTransport,
     JWTSessionError,
+    ProviderError,
     SessionTooLarge,
     SignInRefused,
     UpdateRefused,
@@ -33,12 +35,16 @@ from .lifecycle.save import after_request
 from .lifecycle.state import current_request
 from .request_checks.origin import SAFE_METHODS
 
+if TYPE_CHECKING:  # imported when the first provider is added
+    from .providers.provider import Provider
+    from .providers.settings import Registration
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_PREFIX = "JWTSESSION"
 
 # What a request can cause; every other error of ours is the application's.
-_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport)
+_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport, ProviderError)
 
 
 class JWTSession(Guards):
@@ -65,6 +71,9 @@ class JWTSession(Guards):
         self._callbacks = Callbacks()
         #: The blueprint of the endpoints, for extensions that take one (a rate limit, say).
         self.blueprint = make_blueprint(config_prefix.lower(), config_prefix)
+        self._registrations: dict[str, Registration] = {}
+        # To which a provider that is added later belongs too.
+        self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -89,14 +98,65 @@ class JWTSession(Guards):
         for other in bindings.values():
             _refuse_collision(settings, other.settings)
         binding = make_binding(app, settings, self._callbacks, self.blueprint.name)
+        for registration in self._registrations.values():
+            binding.providers[registration.name] = _provider(registration, binding)
         app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
         bindings[self.config_prefix] = binding
+        self._apps.add(app)
         app.before_request(_before_request(binding))
         app.after_request(after_request(binding))
         if self.config_prefix == DEFAULT_PREFIX:
             app.context_processor(self._template_values)
         _answer_errors(app, binding)
         _exempt_from_flask_wtf(app, binding)
+
+    def add_provider(
+        self,
+        name: str,
+        *,
+        preset: str | None = None,
+        issuer: str | None = None,
+        profile: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        **authlib_options: Any,
+    ) -> None:
+        """Let people sign in with a provider of OpenID Connect, or of OAuth 2.0 only.
+
+        ::
+
+            auth.add_provider("google")     # GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET
+            auth.add_provider("company", issuer="https://id.example.com")
+
+        The configuration of every app has ``<NAME>_CLIENT_ID`` and ``<NAME>_CLIENT_SECRET``, and
+        ``<NAME>_ISSUER`` where each customer of a provider has an issuer of their own. They can be
+        given here as well (``client_id=``, ``client_secret=``). At the provider
+        ``<origin>/auth/callback/<name>`` has to be registered as the redirect URI.
+
+        :param name: what it is called in URLs, in ``account.provider``, and at the beginning of
+            ``sub``: never change it
+        :param preset: ``google``, ``microsoft``, ``github``, ``gitlab``, ``auth0``, ``okta``,
+            ``keycloak``, ``cognito`` or ``discord``; by default the one that is called ``name``
+        :param issuer: of any other OpenID Connect provider: its issuer identifier, where its
+            metadata is found
+        :param profile: ``(profile) -> user``: makes the user mapping (``id``, ``name``, ``email``,
+            ``image``) of what the provider says; an OAuth 2.0 provider without a preset needs it
+        :param authlib_options: Authlib's options of an OAuth client: ``client_kwargs`` (``scope``,
+            ``token_endpoint_auth_method``, ``timeout`` in seconds, …), ``authorize_params``,
+            ``authorize_url``, ``access_token_url``, ``access_token_params``,
+            ``client_auth_methods``, ``compliance_fix``, ``server_metadata_url``; endpoints by their
+            names in the metadata; and ``id_token_signed_response_alg``
+        :raises ConfigError: something is missing, unknown, or unsafe
+        """
+        from .providers.registration import register
+
+        registration = register(
+            name, preset=preset, issuer=issuer, profile=profile, options=authlib_options
+        )
+        if name in self._registrations:
+            raise ConfigError(f"add_provider({name!r})", "a provider of this name was added before")
+        for app in self._apps:
+            binding = app.extensions[EXTENSION][self.config_prefix]
+            binding.providers[name] = _provider(registration, binding)
+        self._registrations[name] = registration
 
     # The callbacks. Each is a decorator, may be async, and replaces the one before it.
 
@@ -227,6 +287,14 @@ def _exempt_from_flask_wtf(app: Flask, binding: Binding) -> None:
     exempt = getattr(app.extensions.get("csrf"), "exempt", None)
     if exempt is not None:
         exempt(app.blueprints[binding.blueprint])
+
+
+def _provider(registration: Registration, binding: Binding) -> Provider:
+    from .providers.provider import Provider  # with Authlib and requests
+    from .providers.registration import settings_for
+
+    # The binding's clock is looked up at every use: a test may put in its own.
+    return Provider(settings_for(registration, binding.app), lambda: binding.clock())
 
 
 def _refuse_collision(settings: Settings, other: Settings) -> None:

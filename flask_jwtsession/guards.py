@@ -13,13 +13,15 @@ from flask.typing import ResponseReturnValue
 
 from .access import Access
 from .answers import NO_STORE, client_kind, refusal
-from .cross_origin import exempt
+from .cross_origin import exempt, origin_verdict
+from .exceptions import ProviderError
 from .lifecycle.binding import OURS, Binding, current_binding
-from .lifecycle.load import load_with_user
+from .lifecycle.load import authenticated_at, load_with_user
 from .lifecycle.state import state_of
+from .providers.sign_in import begin, log_provider_error
 from .request_checks.clients import Client
-from .request_checks.origin import SAFE_METHODS
-from .session import Session
+from .request_checks.origin import SAFE_METHODS, Verdict
+from .session import Account, Session
 from .targets import back_here, page_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,20 +57,28 @@ class Guards(Access):
         self, view: F | None = None, *, max_age: float | timedelta = _FRESH_SECONDS
     ) -> F | Callable[[F], F]:
         """Let only people in who signed in at most ``max_age`` ago (seconds or timedelta, 15
-        minutes by default), counted from the claim ``auth_time``. The others sign in once more.
+        minutes by default). The others sign in once more.
 
-        A session that an Auth.js server began has no ``auth_time`` and is never fresh.
+        For who signed in with an OpenID Connect provider it counts from when they proved to the
+        provider who they are, if it said so. Otherwise they are sent there with ``prompt=login``
+        and ``max_age``, and the ``auth_time`` that comes back is checked. An OAuth 2.0 provider
+        cannot say it: whoever signed in with one is never fresh. For all others it counts from the
+        claim ``auth_time``. A session that an Auth.js server began has none and is never fresh.
         """
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
         if not isinstance(seconds, int | float):
             raise TypeError(f"max_age takes seconds or a timedelta, got {max_age!r}")
 
         def check(binding: Binding, session: Session) -> Refusal:
-            signed_in_at = session.token.get("auth_time")
-            if signed_in_at is not None and binding.clock() - signed_in_at <= seconds:
+            moment = authenticated_at(state_of(binding))
+            if moment is not None and binding.clock() - moment <= seconds:
                 return None
             return refuse_unauthorized(
-                binding, "fresh_login_required", "Sign in once more to go on."
+                binding,
+                "fresh_login_required",
+                "Sign in once more to go on.",
+                account=session.account,
+                max_age=max(0, int(seconds)),
             )
 
         return _applied(self._guard(check), view)
@@ -164,22 +174,57 @@ def is_endpoint_of_ours(app: Flask, endpoint: str) -> bool:
     return hasattr(app.view_functions.get(endpoint), OURS)
 
 
-def refuse_unauthorized(binding: Binding, code: str, detail: str) -> ResponseReturnValue:
+def refuse_unauthorized(
+    binding: Binding,
+    code: str,
+    detail: str,
+    *,
+    account: Account | None = None,
+    max_age: int | None = None,
+) -> ResponseReturnValue:
     """What somebody gets who has to sign in: the application's ``unauthorized_handler``, a
     redirect, or 401 raised.
+
+    :param account: of who is signed in, but has to sign in once more
+    :param max_age: seconds: how old their login may be then
     """
     if binding.callbacks.unauthorized is not None:
         answer: Refusal = binding.callbacks.unauthorized()
         if answer is not None:  # a forgotten return must not let anybody in
             return answer
     kind = client_kind()
-    sign_in = page_path(binding, "sign_in", callbackUrl=back_here(binding))
+    target = back_here(binding)
+    asked = None if max_age is None else str(max_age)
+    sign_in = page_path(binding, "sign_in", callbackUrl=target, max_age=asked)
     if kind is Client.PAGE:
+        if max_age is not None and account is not None:
+            sign_in = _at_provider(binding, account, target, max_age) or sign_in
         response = redirect(sign_in, 302 if request.method in SAFE_METHODS else 303)
         response.headers["Cache-Control"] = NO_STORE
         return response
     headers = {"HX-Redirect": sign_in} if kind is Client.HTMX else None
     raise refusal(binding, 401, code, detail, headers=headers)
+
+
+def _at_provider(
+    binding: Binding, account: Account, target: str | None, max_age: int
+) -> str | None:
+    """Where the person signs in once more without a page of ours in between: at the provider that
+    they came from. None if that cannot be.
+    """
+    provider = binding.providers.get(account.provider)
+    # Another site may link to the guarded page. It starts no sign-in: that takes a click here.
+    if (
+        provider is None
+        or not provider.confirms_login
+        or origin_verdict(binding) is Verdict.CROSS_ORIGIN
+    ):
+        return None
+    try:
+        return begin(state_of(binding), provider, target=target, parameters={}, max_age=max_age)
+    except ProviderError as error:
+        log_provider_error(binding, error)
+        return None  # the page may have other ways
 
 
 def _refused(binding: Binding, check: Check) -> Refusal:

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+# What an account says of its tokens, and nothing else.
+_OF_TOKENS = frozenset({"access_token", "refresh_token", "expires_at", "scope", "token_type"})
+
 
 class Trigger(StrEnum):
     """Why the jwt callback is called. On a plain load the trigger is None."""
@@ -46,12 +49,19 @@ class Account:
         except TypeError:
             return None
 
-    def to_claims(self) -> dict[str, Any]:
-        """The fields that have a value. The id_token is not kept: nothing needs it yet."""
+    def to_claims(self, *, tokens: bool, id_token: bool) -> dict[str, Any]:
+        """The fields that have a value.
+
+        :param tokens: whether to keep the access and the refresh token
+        :param id_token: whether to keep the ID token
+        """
+        dropped = frozenset() if tokens else _OF_TOKENS
+        if not id_token:
+            dropped |= {"id_token"}
         return {
             one.name: value
             for one in fields(self)
-            if one.name != "id_token" and (value := getattr(self, one.name)) is not None
+            if one.name not in dropped and (value := getattr(self, one.name)) is not None
         }
 
 

@@ -23,6 +23,8 @@ from flask_jwtsession import (
     update_session,
 )
 
+from .integration.provider_sign_in import Browser, make_application
+from .peers.faulty_provider import FaultyProvider
 from .support import Clock, make_app
 
 
@@ -106,3 +108,22 @@ def add_views(app: Flask, auth: JWTSession) -> None:
     def do_sign_out() -> str:
         sign_out()
         return "signed out"
+
+
+@pytest.fixture
+def provider(clock: Clock) -> Iterator[FaultyProvider]:
+    """A provider of the tests' own, in which nothing is wrong yet."""
+    with FaultyProvider(clock) as running:
+        yield running
+
+
+@pytest.fixture
+def other_provider(clock: Clock) -> Iterator[FaultyProvider]:
+    with FaultyProvider(clock) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(clock: Clock, provider: FaultyProvider) -> Browser:
+    """A browser at an application whose people sign in with the provider."""
+    return Browser(make_application(clock, provider)[0], provider)

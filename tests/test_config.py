@@ -88,6 +88,9 @@ def test_a_key_that_is_none_is_a_key_that_is_absent(name: str) -> None:
         ("TRUSTED_ORIGINS", ["https://a.test"], "trusted_origins", {"https://a.test"}),
         ("PAGES", {"sign_in": "/login?x=1"}, "pages", {"sign_in": "/login?x=1"}),
         ("PROTECT_ALL", True, "protect_all", True),
+        ("PROVIDER_TOKENS", "none", "provider_tokens", "none"),
+        ("PROVIDER_TOKENS", "cookie", "provider_tokens", "cookie"),
+        ("FEDERATED_SIGN_OUT", True, "federated_sign_out", True),
         ("CSRF_PROTECT", False, "csrf_protect", False),
         ("READ_NEXTAUTH_V4", True, "read_nextauth_v4", True),
     ],
@@ -155,6 +158,8 @@ WRONG: dict[str, list[Any]] = {
         *({"sign_in": ""}, {"error": 7}),
     ],
     "PROTECT_ALL": NO_BOOLEANS,
+    "PROVIDER_TOKENS": ["", "store", "None", "COOKIE", True, 1, ["cookie"]],
+    "FEDERATED_SIGN_OUT": NO_BOOLEANS,
     "CSRF_PROTECT": NO_BOOLEANS,
     "READ_NEXTAUTH_V4": NO_BOOLEANS,
 }

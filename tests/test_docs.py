@@ -17,7 +17,7 @@ import pytest
 
 import flask_jwtsession
 from flask_jwtsession import config, exceptions, signals
-from flask_jwtsession.endpoints import error
+from flask_jwtsession.endpoints import failures
 
 from .support import SAME_ORIGIN, SECRET, make_app
 
@@ -143,6 +143,12 @@ def test_the_signals_page_has_every_reason_for_a_rejected_cookie() -> None:
     assert documented == set(rejection_reasons())
 
 
+def test_the_providers_page_has_every_reason_for_a_failed_sign_in() -> None:
+    text = (DOCS / "providers.rst").read_text()
+    rows = re.findall(r"^   \* - ``(\w+)``\n     - (\d+)$", text, re.MULTILINE)
+    assert {(reason, int(status)) for reason, status in rows} == set(provider_error_reasons())
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     text = README.read_text()
     missing = [page.name for page in DOCS.glob("*.rst") if f"docs/{page.name}" not in text]
@@ -261,7 +267,7 @@ def codes_of_classes() -> Iterator[tuple[str, int | None]]:
 
 def codes_of_refusals() -> Iterator[tuple[str, int | None]]:
     """The codes and statuses that the package answers with without an exception class."""
-    for text, (number, _, _) in error._TEXTS.items():
+    for text, (number, _, _) in failures.TEXTS.items():
         yield text, number
     for call in calls("refusal"):
         status, code = (getattr(argument, "value", None) for argument in call.args[1:3])
@@ -281,9 +287,28 @@ def rejection_reasons() -> Iterator[str]:
             yield reason
 
 
+def provider_error_reasons() -> Iterator[tuple[str, int]]:
+    """The constant ones; those of an ID token end with what was wrong with it."""
+    for name, position, status in (("ProviderError", 1, 502), ("_refused", 0, 400)):
+        for call in calls(name):
+            reason = getattr(call.args[position], "value", None)
+            if isinstance(reason, str):
+                given = [one.value for one in call.keywords if one.arg == "status"]
+                yield reason, ast.literal_eval(given[0]) if given else status
+    yield "token_refused", 502
+    for call in calls("calling"):
+        what = getattr(call.args[1], "value", None)
+        yield f"{what}_unusable", 502
+        if what != "profile":  # which is made without asking anybody
+            yield f"{what}_unreachable", 502
+
+
 def calls(function: str) -> Iterator[ast.Call]:
-    """Every call in the package of a function with this name."""
+    """Every call in the package of a function or method with this name."""
     for path in Path(flask_jwtsession.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == function:
+            if isinstance(node, ast.Call) and function in (
+                getattr(node.func, "id", None),
+                getattr(node.func, "attr", None),
+            ):
                 yield node

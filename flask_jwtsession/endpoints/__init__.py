@@ -10,7 +10,17 @@ from flask import Blueprint, Response
 
 from ..answers import NO_STORE
 from ..lifecycle.binding import OURS, Binding, current_binding
-from . import credentials, csrf, error, providers, session, signin, signout
+from . import (
+    backchannel,
+    callback,
+    credentials,
+    csrf,
+    error,
+    providers,
+    session,
+    signin,
+    signout,
+)
 from .posts import read_post
 
 View = Callable[..., Response]
@@ -26,15 +36,19 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
         template_folder="templates",
     )
 
-    def add(rule: str, endpoint: str, view: View, method: str) -> None:
+    def add(rule: str, endpoint: str, view: View, *methods: str) -> None:
         setattr(view, OURS, True)
-        blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+        blueprint.add_url_rule(rule, endpoint, view, methods=methods)
 
     def get(rule: str, endpoint: str, view: View) -> None:
         add(rule, endpoint, _bound(view, config_prefix), "GET")
 
     def post(rule: str, endpoint: str, view: View) -> None:
         add(rule, endpoint, _posted(view, config_prefix), "POST")
+
+    def from_providers(rule: str, endpoint: str, view: View, *methods: str) -> None:
+        """Comes from another site, and is not checked for that: see these views."""
+        add(rule, endpoint, _bound(view, config_prefix), *methods)
 
     get("/session", "session", session.show)
     post("/session", "update_session", session.update)
@@ -44,8 +58,13 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
     get("/signin", "signin", signin.show)
     post("/signin/<provider>", "start_signin", signin.start)
     post("/callback/credentials", "callback_credentials", credentials.sign_in)
+    from_providers("/callback/<provider>", "callback", callback.finish, "GET", "POST")
     get("/signout", "signout", signout.show)
     post("/signout", "do_signout", signout.sign_out)
+    get("/signout/callback", "signed_out", signout.come_back)
+    from_providers(
+        "/backchannel-logout/<provider>", "backchannel_logout", backchannel.log_out, "POST"
+    )
     get("/error", "error", error.show)
     blueprint.after_request(_secure)
     return blueprint

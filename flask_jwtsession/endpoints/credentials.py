@@ -12,6 +12,7 @@ from ..lifecycle.change import sign_in as begin_session
 from ..lifecycle.state import state_of
 from ..session import Account
 from ..targets import allowed_target, chosen_target, page_path
+from .failures import answer_refusal
 from .posts import Fields
 from .redirecting import send_to, wants_problem
 
@@ -37,7 +38,7 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
         )
         begin_session(state, user, account=account, profile=None, claims=None)
     except SignInRefused as refused:
-        return _refused(binding, refused)
+        return answer_refusal(binding, refused)
     return send_to(binding, chosen_target(binding, requested))
 
 
@@ -56,12 +57,3 @@ def _wrong(binding: Binding, requested: object) -> Response:
             binding, "sign_in", error="CredentialsSignin", code="credentials", callbackUrl=target
         ),
     )
-
-
-def _refused(binding: Binding, error: SignInRefused) -> Response:
-    binding.security_log.warning("sign_in_refused", "A sign-in was refused by the application")
-    if error.redirect_to is not None:
-        return send_to(binding, error.redirect_to)
-    if wants_problem():
-        raise refusal(binding, 403, error.code, "You may not sign in.")
-    return send_to(binding, page_path(binding, "error", error="AccessDenied"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..answers import refusal
@@ -36,16 +37,18 @@ def read_post(binding: Binding) -> Fields:
     return fields
 
 
+def bounded_form(binding: Binding) -> MultiDict[str, str]:
+    """The form of a POST from anywhere. Raises 413 for bodies over 64 KiB, 415 for other types."""
+    body = _bounded_body(binding)
+    if request.mimetype == "application/x-www-form-urlencoded":
+        return request.form
+    if not body:
+        return MultiDict()
+    raise refusal(binding, 415, "unsupported_media_type", "The body is not a form.")
+
+
 def _read_fields(binding: Binding) -> Fields:
-    # One byte more than allowed is read: a body of unknown length is cut there without a word.
-    request.max_content_length = MAX_BODY + 1
-    try:
-        body = request.get_data(parse_form_data=False)
-    except RequestEntityTooLarge:
-        body = None
-    # A hook of the application may have read the form before; then only the header tells.
-    if body is None or max(len(body), request.content_length or 0) > MAX_BODY:
-        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
+    body = _bounded_body(binding)
     if request.mimetype == "application/json":
         try:
             return parse_json_body(body)
@@ -58,6 +61,19 @@ def _read_fields(binding: Binding) -> Fields:
     if not body:
         return {}
     raise refusal(binding, 415, "unsupported_media_type", "The body is neither a form nor JSON.")
+
+
+def _bounded_body(binding: Binding) -> bytes:
+    # One byte more than allowed is read: a body of unknown length is cut there without a word.
+    request.max_content_length = MAX_BODY + 1
+    try:
+        body = request.get_data(parse_form_data=False)
+    except RequestEntityTooLarge:
+        body = None
+    # A hook of the application may have read the form before; then only the header tells.
+    if body is None or max(len(body), request.content_length or 0) > MAX_BODY:
+        raise refusal(binding, 413, "body_too_large", "The body is larger than 64 KiB.")
+    return body
 
 
 def _form_fields(binding: Binding) -> Fields:

@@ -16,16 +16,20 @@ def show(binding: Binding) -> Response:
 
 def available(binding: Binding) -> dict[str, dict[str, str]]:
     """The providers that a person can sign in with."""
-    if binding.callbacks.credentials is None:
-        return {}
-    start = url_for(f"{binding.blueprint}.start_signin", provider="credentials")
-    callback = url_for(f"{binding.blueprint}.callback_credentials")
+    found = [(one.name, one.label, one.type) for one in binding.providers.values()]
+    if binding.callbacks.credentials is not None:
+        found.insert(0, ("credentials", "Credentials", "credentials"))
+    return {name: _entry(binding, name, label, kind) for name, label, kind in found}
+
+
+def _entry(binding: Binding, name: str, label: str, kind: str) -> dict[str, str]:
+    start = url_for(f"{binding.blueprint}.start_signin", provider=name)
+    # For credentials Flask finds the rule of that one.
+    callback = url_for(f"{binding.blueprint}.callback", provider=name)
     return {
-        "credentials": {
-            "id": "credentials",
-            "name": "Credentials",
-            "type": "credentials",
-            "signinUrl": absolute(binding, start),
-            "callbackUrl": absolute(binding, callback),
-        }
+        "id": name,
+        "name": label,
+        "type": kind,
+        "signinUrl": absolute(binding, start),
+        "callbackUrl": absolute(binding, callback),
     }

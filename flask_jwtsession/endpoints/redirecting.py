@@ -13,7 +13,7 @@ def send_to(binding: Binding, target: str) -> Response:
     not want one ``{"url": …}``.
     """
     url = absolute(binding, target)
-    if _is_authjs_client() or _wants_json():
+    if is_authjs_client() or _wants_json():
         return json_response({"url": url})
     return redirect_to(url)
 
@@ -29,7 +29,7 @@ def wants_problem() -> bool:
     """Whether the client wants a failure as problem+json. Auth.js's own client does not: it reads
     the error from the URL of the page that it is sent to.
     """
-    return _wants_json() and not _is_authjs_client()
+    return _wants_json() and not is_authjs_client()
 
 
 def json_response(value: object) -> Response:
@@ -37,7 +37,8 @@ def json_response(value: object) -> Response:
     return Response(current_app.json.dumps(value, allow_nan=False), content_type="application/json")
 
 
-def _is_authjs_client() -> bool:
+def is_authjs_client() -> bool:
+    """Whether the request is one of Auth.js's own browser client."""
     return "X-Auth-Return-Redirect" in request.headers
 
 

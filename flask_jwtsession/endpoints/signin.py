@@ -5,10 +5,13 @@ from __future__ import annotations
 from flask import Response
 
 from ..answers import page, refusal
+from ..exceptions import ProviderError
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import token_for_page
 from ..lifecycle.state import state_of
+from ..providers.sign_in import begin, open_parameters
 from ..targets import allowed_target, page_path, query, requested_target
+from .failures import answer_provider_error
 from .posts import Fields
 from .providers import available
 from .redirecting import redirect_to, send_to
@@ -21,12 +24,19 @@ _MESSAGES = {
 _OTHER_MESSAGE = "The sign-in did not work. Please try again."
 
 
+_MAX_AGE_DIGITS = 9
+
+
 def show(binding: Binding) -> Response:
     """The built-in page, or a redirect to the application's own."""
     target = allowed_target(binding, requested_target())
-    error, code = query().get("error"), query().get("code")
+    error, code, max_age = query().get("error"), query().get("code"), query().get("max_age")
+    if max_age is not None and not _is_seconds(max_age):
+        max_age = None
     if "sign_in" in binding.settings.pages:
-        own = page_path(binding, "sign_in", callbackUrl=target, error=error, code=code)
+        own = page_path(
+            binding, "sign_in", callbackUrl=target, error=error, code=code, max_age=max_age
+        )
         return redirect_to(own)
     return page(
         "signin.html",
@@ -37,7 +47,8 @@ def show(binding: Binding) -> Response:
         csrf_field=token_for_page(state_of(binding)),
         callback_url=target,
         message=None if error is None else _MESSAGES.get(error, _OTHER_MESSAGE),
-        providers=available(binding),
+        max_age=max_age,
+        providers=_ways(binding, proving=max_age is not None),
     )
 
 
@@ -46,4 +57,45 @@ def start(binding: Binding, fields: Fields, provider: str) -> Response:
     if provider not in available(binding):
         raise refusal(binding, 404, "unknown_provider", "There is no such provider.")
     target = allowed_target(binding, fields.get("callbackUrl"))
-    return send_to(binding, page_path(binding, "sign_in", callbackUrl=target))
+    if provider == "credentials":
+        return send_to(binding, page_path(binding, "sign_in", callbackUrl=target))
+    known, max_age = binding.providers[provider], _max_age(binding, fields.get("max_age"))
+    if max_age is not None and not known.confirms_login:
+        raise refusal(
+            binding, 400, "cannot_confirm", f"{known.label} cannot tell when somebody logged in."
+        )
+    try:
+        url = begin(
+            state_of(binding),
+            known,
+            target=target,
+            parameters=open_parameters(),
+            max_age=max_age,
+        )
+    except ProviderError as error:
+        return answer_provider_error(binding, error, "OAuthSignInError")
+    return send_to(binding, url)
+
+
+def _max_age(binding: Binding, value: object) -> float | None:
+    """How old the login may be, in seconds, as a guard asked for it; None if it may be any."""
+    if value is None:
+        return None
+    if not _is_seconds(str(value)):
+        raise refusal(binding, 400, "invalid_max_age", "'max_age' is not a number of seconds.")
+    return float(str(value))
+
+
+def _is_seconds(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_AGE_DIGITS
+
+
+def _ways(binding: Binding, *, proving: bool) -> dict[str, dict[str, str]]:
+    """The ways to sign in that the page shows; with ``proving`` only those that can tell when the
+    person proved who they are.
+    """
+    return {
+        name: way
+        for name, way in available(binding).items()
+        if not proving or name not in binding.providers or binding.providers[name].confirms_login
+    }

@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
 from ..config import Settings
-from ..cookies import Cookie
-from ..exceptions import ConfigError
+from ..cookies import Cookie, LoginCookies
+from ..exceptions import ConfigError, RevocationUnavailable
 from ..tokens.encrypted import EncryptedTokens
 from ..tokens.keys import authjs_keys, derive_key, nextauth_v4_keys
 from .callbacks import Callbacks
+
+if TYPE_CHECKING:  # it brings Authlib with it, for those who add one
+    from ..providers.provider import Provider
 
 EXTENSION = "jwtsession"
 #: The attribute that marks a view function as one of this package.
@@ -36,14 +40,32 @@ class CookieSet:
 
     session: Cookie
     csrf: Cookie
+    login: LoginCookies
     tokens: EncryptedTokens
+    login_tokens: EncryptedTokens
     sources: tuple[tuple[Cookie, EncryptedTokens], ...]
 
     def all(self) -> Iterator[Cookie]:
         """Every cookie that this package may write."""
         yield self.csrf
+        yield self.login
         for cookie, _ in self.sources:
             yield cookie
+
+
+class Revocations:
+    """Where it is written down that a session is over, whatever its cookie says.
+
+    There is no store yet that could keep it, so each of these says that it cannot be done.
+    """
+
+    def revoke_provider_session(self, provider: str, session_id: str) -> None:
+        """Revoke the session that began with this session at this provider."""
+        raise RevocationUnavailable("there is no store that could keep a revocation")
+
+    def revoke_account(self, provider: str, account_id: str) -> None:
+        """Revoke every session of this account at this provider that began before now."""
+        raise RevocationUnavailable("there is no store that could keep a revocation")
 
 
 @dataclass
@@ -64,6 +86,9 @@ class Binding:
     #: Under which a request keeps its session in its environ: no other app or instance has it.
     environ_key: str
     security_log: SecurityLog
+    #: By name, in the order in which they were added.
+    providers: dict[str, Provider] = field(default_factory=dict)
+    revocations: Revocations = field(default_factory=Revocations)
     clock: Callable[[], float] = time.time
 
     @property
@@ -128,7 +153,16 @@ def _cookie_set(settings: Settings, *, secure: bool) -> CookieSet:
     session = _cookie(settings, "session-token", secure=secure, domain=settings.cookie_domain)
     # Never with a Domain: a CSRF cookie that other hosts of the domain can set protects nobody.
     csrf = _cookie(settings, "csrf-token", secure=secure, domain=None)
+    login_name = _name(settings, "login", secure=secure, domain=None)
+    login = LoginCookies(
+        name=login_name,
+        path=settings.cookie_path,
+        secure=secure,
+        partitioned=settings.cookie_partitioned and secure,
+    )
     tokens = EncryptedTokens(authjs_keys(settings.secrets, session.name))
+    # Each is used once: nothing to remember.
+    login_tokens = EncryptedTokens(authjs_keys(settings.secrets, login_name), remembered=0)
     sources = [(session, tokens)]
     if settings.read_nextauth_v4:
         v4 = Cookie(
@@ -139,21 +173,23 @@ def _cookie_set(settings: Settings, *, secure: bool) -> CookieSet:
             samesite=settings.cookie_samesite,
         )
         sources.append((v4, EncryptedTokens(nextauth_v4_keys(settings.secrets))))
-    return CookieSet(session, csrf, tokens, tuple(sources))
+    return CookieSet(session, csrf, login, tokens, login_tokens, tuple(sources))
 
 
 def _cookie(settings: Settings, purpose: str, *, secure: bool, domain: str | None) -> Cookie:
-    name = f"{settings.cookie_prefix}.{purpose}"
-    if secure:
-        name = _secure_prefix(settings, purpose, domain) + name
     return Cookie(
-        name=name,
+        name=_name(settings, purpose, secure=secure, domain=domain),
         path=settings.cookie_path,
         domain=domain,
         secure=secure,
         samesite=settings.cookie_samesite,
         partitioned=settings.cookie_partitioned and secure,
     )
+
+
+def _name(settings: Settings, purpose: str, *, secure: bool, domain: str | None) -> str:
+    prefix = _secure_prefix(settings, purpose, domain) if secure else ""
+    return f"{prefix}{settings.cookie_prefix}.{purpose}"
 
 
 def _secure_prefix(settings: Settings, purpose: str, domain: str | None) -> str:

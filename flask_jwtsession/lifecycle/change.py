@@ -33,14 +33,18 @@ def sign_in(
     account: Account | None,
     profile: Mapping[str, Any] | None,
     claims: Mapping[str, Any] | None,
+    private: Mapping[str, Any] | None = None,
 ) -> Session:
-    """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`."""
+    """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`.
+
+    :param private: what else goes into the part of the token that only this package sees
+    """
     if not isinstance(user, Mapping):
         raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
     with _changing(state):
         state.require_safe_transport()
         previous = _session_before(state)
-        session = _sign_in(state, user, account, profile, claims)
+        session = _sign_in(state, user, account, profile, claims, private or {})
         csrf.renew(state)
     _log.info("Signed in: subject %s", _anonymous_id(state, session))
     if previous is not None:
@@ -55,6 +59,7 @@ def _sign_in(
     account: Account | None,
     profile: Mapping[str, Any] | None,
     claims: Mapping[str, Any] | None,
+    private: Mapping[str, Any],
 ) -> Session:
     _ask_sign_in_callback(state, user, account, profile)
     before: dict[str, Any] = {
@@ -80,7 +85,7 @@ def _sign_in(
             "sign_in() needs a subject: give the user an 'id' (a non-empty str, or an int), or set "
             "'sub' in the jwt callback"
         )
-    return _begin(state, after, Claims({} if account is None else {"account": account.to_claims()}))
+    return _begin(state, after, Claims({**private, **_kept_account(state, account)}))
 
 
 def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool) -> Session:
@@ -108,8 +113,11 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
     return session
 
 
-def end(state: RequestSession, reason: str) -> None:
-    """End the session, if there is one, and delete its cookies in any case."""
+def end(state: RequestSession, reason: str) -> Session | None:
+    """End the session, if there is one, and delete its cookies in any case.
+
+    Returns the session as it was.
+    """
     with _changing(state):
         previous = _session_before(state)
         save.delete(state)
@@ -118,6 +126,7 @@ def end(state: RequestSession, reason: str) -> None:
     if previous is not None:
         _log.info("Signed out (%s): subject %s", reason, _anonymous_id(state, previous))
         send(signed_out, state.binding.app, session=previous, reason=reason)
+    return previous
 
 
 @contextmanager
@@ -156,6 +165,16 @@ def _begin(state: RequestSession, claims: Mapping[str, Any], private: Claims) ->
     save.replace_lines(state, lines)
     state.token, state.session, state.user = token, session, Mark.UNSET
     return session
+
+
+def _kept_account(state: RequestSession, account: Account | None) -> dict[str, Any]:
+    if account is None:
+        return {}
+    settings = state.binding.settings
+    kept = account.to_claims(
+        tokens=settings.provider_tokens == "cookie", id_token=settings.federated_sign_out
+    )
+    return {"account": kept}
 
 
 def _session_before(state: RequestSession) -> Session | None:

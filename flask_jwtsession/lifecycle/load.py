@@ -78,6 +78,21 @@ def public_session(state: RequestSession, token: Token, *, with_callback: bool =
     )
 
 
+def authenticated_at(state: RequestSession) -> float | None:
+    """When the person of the loaded session last proved who they are, in epoch seconds; None if
+    nobody here knows.
+
+    Whoever came from a provider may have signed in there days ago: it is for the provider to say.
+    """
+    token = state.token
+    if token is None:
+        return None
+    if "authenticated_at" in token.private:
+        moment: float | None = token.private["authenticated_at"]
+        return moment
+    return token.claims.get("auth_time")
+
+
 def loaded_user(state: RequestSession) -> Any:
     """Who is signed in: the session's user, or what the ``user_loader`` makes of the token."""
     session = load(state)

@@ -31,7 +31,8 @@ def encode(
         del text  # a token that is valid, and error reports show the variables of a frame
         raise SessionTooLarge(size, limit)
     cookie = state.cookies.session
-    lines = cookie.set_lines(text, sent=state.sent(cookie), expires=token.expires, now=now)
+    sent = cookie.names(limit) if state.cookies_are_withheld else state.sent(cookie)
+    lines = cookie.set_lines(text, sent=sent, expires=token.expires, now=now)
     return {**_delete_other_sources(state), **lines}, token
 
 
@@ -51,8 +52,12 @@ def delete(state: RequestSession) -> None:
 
 def replace_lines(state: RequestSession, lines: Mapping[str, str]) -> None:
     """Make ``lines`` all that the response says of the session cookie."""
-    csrf = state.cookies.csrf
-    kept = {name: line for name, line in state.lines.items() if csrf.owns(name)}
+    ours = [cookie for cookie, _ in state.cookies.sources]
+    kept = {
+        name: line
+        for name, line in state.lines.items()
+        if not any(cookie.owns(name) for cookie in ours)
+    }
     # A new mapping, never a changed one: the response may be reading the old one just now.
     state.lines = {**kept, **lines}
 

@@ -81,6 +81,7 @@ class RequestSession:
         "closed",
         "cookie_header",
         "cookies",
+        "cookies_are_withheld",
         "csrf_token",
         "environ_id",
         "expired",
@@ -115,6 +116,8 @@ class RequestSession:
         self.lines: dict[str, str] = {}
         #: Whether ``lines`` are a re-issue by loading, and no change that a view asked for.
         self.reissued = False
+        #: Whether the browser may have a session cookie that it did not send.
+        self.cookies_are_withheld = False
         self.csrf_token: str | None = None
         self.read = False
         self.closed = False

@@ -21,6 +21,14 @@ def parse_object(data: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
     top-level type, equal names in one object, NaN and infinities, numbers that overflow, text that
     is not UTF-8, trailing text, too deep nesting.
     """
+    value = parse(data, depth=depth)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def parse(data: bytes, *, depth: int = MAX_DEPTH) -> Any:
+    """The JSON value that the UTF-8 text is; :exc:`ValueError` as in :func:`parse_object`."""
     try:
         value = _decoder.decode(data.decode())
     except _Refused:
@@ -29,9 +37,7 @@ def parse_object(data: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     except ValueError:
         raise ValueError("malformed") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    if _nests_deeper(value, depth):
+    if isinstance(value, dict | list) and _nests_deeper(value, depth):
         raise ValueError("nested too deeply")
     # Only an escape can make a lone surrogate. One byte is found much faster than two.
     if b"\\" in data and b"\\u" in data:

@@ -357,7 +357,7 @@ def test_the_password_page_wants_a_recent_sign_in(client: FlaskClient, clock: Cl
     assert client.get("/password").status_code == 200
     clock.advance(61)
     refused = client.get("/password")
-    assert refused.location == "/sign-in?callbackUrl=%2Fpassword"
+    assert refused.location == "/sign-in?callbackUrl=%2Fpassword&max_age=60"
     again = client.get(refused.location)
     assert "You are signed in as Ada Lovelace." in text_of(again)
     assert 'value="ada"' in again.text

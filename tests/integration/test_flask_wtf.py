@@ -12,6 +12,7 @@ from flask_wtf.csrf import CSRFProtect, generate_csrf
 
 from flask_jwtsession import JWTSession, current_session, sign_in
 
+from ..browsing import problem_code
 from ..support import SAME_ORIGIN, SECRET, session_token
 
 
@@ -27,6 +28,8 @@ def both(request: pytest.FixtureRequest) -> Flask:
     @auth.credentials
     def check(credentials: dict[str, Any]) -> dict[str, Any] | None:
         return {"id": "u1", "name": "Ada"} if credentials.get("password") == "ok" else None
+
+    auth.add_provider("github", client_id="x", client_secret="y")
 
     @app.post("/form")
     def form() -> str:
@@ -120,3 +123,10 @@ def test_a_form_with_the_token_of_flask_wtf_from_another_origin_is_refused(
     sign_in_at_our_endpoint(client)
     headers = {"X-CSRFToken": client.get("/token").text, "Sec-Fetch-Site": "cross-site"}
     assert client.post("/form", headers=headers).status_code == 403
+
+
+def test_sec_172_a_providers_form_is_not_asked_for_a_token_of_flask_wtf(
+    client: FlaskClient,
+) -> None:
+    response = client.post("/auth/callback/github", data={"state": "x"})
+    assert problem_code(response) == "provider_error"  # and not Flask-WTF's refusal

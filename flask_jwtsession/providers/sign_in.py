@@ -1,0 +1,159 @@
+"""The dance: off to the provider, and back with a code (RFC 6749 section 4.1, RFC 9700)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import request, url_for
+
+from ..exceptions import ProviderError
+from ..lifecycle.binding import Binding
+from ..lifecycle.state import RequestSession
+from ..session import Account
+from ..targets import absolute
+from .transactions import LIFETIME, Transaction, close_transaction, new_state, open_transaction
+
+if TYPE_CHECKING:  # imported when the first provider is added
+    from .provider import Person, Provider
+
+#: Parameters of the authorization request that a browser may choose.
+OPEN_PARAMETERS = ("login_hint", "prompt", "ui_locales", "screen_hint", "acr_values")
+#: Characters. Some providers put a whole token into a code.
+_MAX_CODE_LENGTH = 8192
+_MAX_PARAMETER_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Somebody who came back from a provider, and is who they say.
+
+    :ivar authenticated_at: when they proved it there, in epoch seconds; None if it does not say
+    :ivar session_id: what the provider calls its session; None if it does not say
+    :ivar target: where they wanted to go
+    """
+
+    person: Person
+    account: Account
+    authenticated_at: float | None
+    session_id: str | None
+    target: str | None
+
+
+def begin(
+    state: RequestSession,
+    provider: Provider,
+    *,
+    target: str | None,
+    parameters: Mapping[str, str],
+    max_age: float | None = None,
+) -> str:
+    """Begin a sign-in, and return where the browser has to go for it.
+
+    :param target: where to go after it; it was checked
+    :param parameters: some of :data:`OPEN_PARAMETERS`
+    :param max_age: seconds. If given, the person has to prove who they are once more, and the
+        provider has to say when they did
+    :raises ProviderError: the provider cannot be reached
+    :raises InsecureTransport: the request came over plain http
+    """
+    state.require_safe_transport()
+    transaction = Transaction(
+        kind="sign_in",
+        provider=provider.name,
+        started=state.binding.clock(),
+        target=target,
+        state=new_state(),
+        nonce=secrets.token_urlsafe(24),
+        code_verifier=secrets.token_urlsafe(48),
+        redirect_uri=redirect_uri(state, provider),
+        max_age=max_age,
+        form_post=provider.uses_form_post,
+    )
+    url = provider.authorization_url(
+        redirect_uri=transaction.redirect_uri,
+        state=transaction.state,
+        nonce=transaction.nonce,
+        code_verifier=transaction.code_verifier,
+        parameters=parameters,
+        max_age=max_age,
+    )
+    open_transaction(state, transaction)
+    return url
+
+
+def complete(
+    state: RequestSession, provider: Provider, parameters: Mapping[str, list[str]]
+) -> Arrival:
+    """Take what the provider sent back with the browser, and ask it who that is.
+
+    :param parameters: of the authorization response
+    :raises ProviderError: of status 400 for a response that does not belong to an attempt of this
+        browser, or says that there was none; of 502 for a provider that did not keep to the rules
+    """
+    transaction = close_transaction(
+        state, _single(parameters, "state"), kind="sign_in", provider=provider.name
+    )
+    if transaction is None:
+        raise ProviderError(provider.name, "state", status=400)
+    if any(len(parameters.get(name, ())) > 1 for name in ("code", "iss", "error")):
+        raise ProviderError(provider.name, "repeated_parameter", status=400)
+    # Taken once. A double click, or a reload, would spend the code a second time; a provider that
+    # is strict then takes back what it gave for it (RFC 6749 section 4.1.2).
+    now = state.binding.clock()
+    if not provider.used_states.take(transaction.state, until=now + LIFETIME, now=now):
+        raise ProviderError(provider.name, "state", status=400)
+    provider.check_authorization_issuer(_single(parameters, "iss"))
+    if "error" in parameters:
+        raise ProviderError(provider.name, "error_response", status=400)
+    code = _single(parameters, "code")
+    if code is None or not 0 < len(code) <= _MAX_CODE_LENGTH:
+        raise ProviderError(provider.name, "code", status=400)
+    tokens = provider.redeem(
+        code, code_verifier=transaction.code_verifier, redirect_uri=transaction.redirect_uri
+    )
+    id_token = provider.verify_id_token(
+        tokens, nonce=transaction.nonce, max_age=transaction.max_age
+    )
+    person = provider.identify(tokens, id_token)
+    return Arrival(
+        person=person,
+        account=provider.account(person, tokens),
+        authenticated_at=None if id_token is None else id_token.authenticated_at,
+        session_id=None if id_token is None else id_token.session_id,
+        target=transaction.target,
+    )
+
+
+def log_provider_error(binding: Binding, error: ProviderError) -> None:
+    """One line, at most once a minute of each kind: anybody can bring a wrong code."""
+    detail = "" if error.detail is None else f" ({error.detail})"
+    binding.security_log.warning(
+        f"provider {error.provider} {error.reason}",
+        f"A sign-in with {error.provider} did not work: {error.reason}{detail}",
+    )
+
+
+def redirect_uri(state: RequestSession, provider: Provider) -> str:
+    """Where the provider sends the browser back to; it has to be registered there."""
+    binding = state.binding
+    path = url_for(f"{binding.blueprint}.callback", provider=provider.name)
+    return absolute(binding, path)
+
+
+def open_parameters() -> dict[str, str]:
+    """What the query of the current request asks of the provider, as far as it may."""
+    found = {}
+    for name in OPEN_PARAMETERS:
+        values = request.args.getlist(name)
+        if len(values) == 1 and 0 < len(values[0]) <= _MAX_PARAMETER_LENGTH:
+            found[name] = values[0]
+    return found
+
+
+def _single(parameters: Mapping[str, list[str]], name: str) -> str | None:
+    """RFC 6749 section 3.1: no parameter comes twice."""
+    values = parameters.get(name, [])
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,98 @@
+"""Signing out at the provider too: RP-initiated logout, and the tokens revoked (RFC 7009)."""
+
+from __future__ import annotations
+
+import logging
+from threading import BoundedSemaphore, Thread
+from typing import TYPE_CHECKING
+
+from flask import url_for
+
+from ..exceptions import ProviderError
+from ..lifecycle.binding import Binding
+from ..lifecycle.state import RequestSession
+from ..session import Account
+from ..targets import absolute
+from .transactions import Transaction, close_transaction, new_state, open_transaction
+
+if TYPE_CHECKING:  # imported when the first provider is added
+    from .provider import Provider
+
+#: Seconds for which a sign-out waits to learn where its provider wants the browser.
+PATIENCE = 2.0
+# Revocations under way at once, in this process. A provider that does not answer must not gather
+# threads.
+_revocations = BoundedSemaphore(16)
+
+_log = logging.getLogger("flask_jwtsession")
+
+
+def revoke_tokens(binding: Binding, account: Account | None) -> None:
+    """Revoke an account's tokens at its provider, where ``JWTSESSION_FEDERATED_SIGN_OUT`` is on.
+
+    In the background: who signs out does not wait for the provider, and what it says changes
+    nothing.
+    """
+    provider = provider_of(binding, account)
+    if provider is None or account is None:
+        return
+    # The refresh token first: with it goes the whole grant (RFC 7009 section 2.1).
+    token, hint = account.refresh_token, "refresh_token"
+    if token is None:
+        token, hint = account.access_token, "access_token"
+    if token is None:
+        return
+    if not _revocations.acquire(blocking=False):
+        _log.warning("Provider %s: a token was not revoked, too many are waiting", provider.name)
+        return
+    Thread(target=_revoke, args=(provider, token, hint), daemon=True).start()
+
+
+def provider_sign_out(state: RequestSession, account: Account | None, *, target: str) -> str | None:
+    """Where the browser has to go to be signed out at its provider too; None if nowhere.
+
+    :param target: where to go after it, absolute; it was checked
+    """
+    provider = provider_of(state.binding, account)
+    if provider is None or account is None or not state.transport_is_safe:
+        return None
+    transaction = Transaction(
+        kind="sign_out",
+        provider=provider.name,
+        started=state.binding.clock(),
+        target=target,
+        state=new_state(),
+    )
+    url = provider.end_session_url(
+        id_token=account.id_token,
+        return_to=absolute(state.binding, url_for(f"{state.binding.blueprint}.signed_out")),
+        state=transaction.state,
+        within=PATIENCE,
+    )
+    if url is not None:
+        open_transaction(state, transaction)
+    return url
+
+
+def target_of_return(state: RequestSession, value: object) -> str | None:
+    """Where to go for a browser that comes back from its provider with this ``state``; None if it
+    did not go there from here.
+    """
+    transaction = close_transaction(state, value, kind="sign_out")
+    return None if transaction is None else transaction.target
+
+
+def provider_of(binding: Binding, account: Account | None) -> Provider | None:
+    """The provider that has to hear of a sign-out, if one has."""
+    if account is None or not binding.settings.federated_sign_out:
+        return None
+    return binding.providers.get(account.provider)
+
+
+def _revoke(provider: Provider, token: str, hint: str) -> None:
+    try:
+        provider.revoke(token, hint)
+    except ProviderError as error:
+        _log.warning("Provider %s: a token was not revoked (%s)", provider.name, error.reason)
+    finally:
+        _revocations.release()
