@@ -32,6 +32,8 @@ from .applications import (
 )
 from .codecs import CODECS, DECODE, DIRECTIONS, ENCODE, JOSERFC, codec_calls, codec_name
 from .imports import UNWANTED, Imports, measure_imports
+from .sign_ins import AUTHLIB, sign_in_calls
+from .sign_ins import OURS as OUR_SIGN_IN
 from .timing import Block, Figure, figure, measure, middle
 
 _PACKAGES = (
@@ -41,6 +43,7 @@ _PACKAGES = (
     "jwcrypto",
     "flask-jwt-extended",
     "flask-session",
+    "authlib",
     "cachelib",
 )
 
@@ -51,6 +54,7 @@ class Measured:
 
     requests: list[Block]
     codecs: list[Block]
+    sign_ins: list[Block]
     imports: Imports
 
     def added(self, name: str) -> Figure:
@@ -64,6 +68,10 @@ class Measured:
             self.requests,
             lambda block: (block[ours] - block[BARE]) / (block[others] - block[BARE]),
         )
+
+    def sign_in(self) -> Figure:
+        """A sign-in with a provider, as a multiple of one by Authlib's Flask client."""
+        return figure(self.sign_ins, lambda block: block[OUR_SIGN_IN] / block[AUTHLIB])
 
     def codec(self, codec: str, direction: str) -> Figure:
         """The time of a codec, as a multiple of joserfc's."""
@@ -93,7 +101,9 @@ def main() -> None:
     with TemporaryDirectory() as directory:
         requests = measure(request_calls(Path(directory)), blocks=9, rounds=60)
     codecs = measure(codec_calls(), blocks=9, rounds=60)
-    measured = Measured(requests, codecs, measure_imports(processes=25))
+    with sign_in_calls() as calls:
+        sign_ins = measure(calls, blocks=5, rounds=12)
+    measured = Measured(requests, codecs, sign_ins, measure_imports(processes=25))
     if options.json:
         print(json.dumps(_raw(measured), indent=1))
     else:
@@ -113,6 +123,7 @@ def _targets(measured: Measured) -> list[Target]:
         ),
         Target("encode, beside joserfc alone", measured.codec(OURS, ENCODE), 1.2),
         Target("decode, beside joserfc alone", measured.codec(OURS, DECODE), 1.2),
+        Target("sign-in, beside Authlib's Flask client", measured.sign_in(), 1.2),
         Target("import, milliseconds over Flask", middle(measured.imports.whole), 40),
     ]
 
@@ -133,6 +144,11 @@ def _table(measured: Measured) -> Iterator[str]:
         joserfc = median(block[codec_name(JOSERFC, direction)] for block in measured.codecs)
         figures = (measured.codec(one, direction) for one in CODECS)
         yield _row(f"  {direction} ({joserfc:.1f} µs)", (f"{one.value:.2f}" for one in figures))
+    yield ""
+    ours, theirs = (
+        median(block[name] for block in measured.sign_ins) / 1000 for name in (OUR_SIGN_IN, AUTHLIB)
+    )
+    yield f"sign-in with a provider: {ours:.1f} ms, by Authlib's Flask client {theirs:.1f} ms"
     yield ""
     imports = measured.imports
     yield f"import: {middle(imports.whole).value:.0f} ms over Flask, of these " + (
@@ -168,6 +184,7 @@ def _raw(measured: Measured) -> object:
         "machine": list(_machine()),
         "requests": [dict(block) for block in measured.requests],
         "codecs": [dict(block) for block in measured.codecs],
+        "sign_ins": [dict(block) for block in measured.sign_ins],
         "imports": asdict(measured.imports),
         "targets": [
             {**asdict(target), "reached": target.is_reached} for target in _targets(measured)
