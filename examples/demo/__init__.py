@@ -1,5 +1,7 @@
 """A small company directory: sign-in, roles, a choice of company, and what a session holds.
 
+People sign in with a password, or with Demo ID, the provider in ``examples/demo_provider``.
+
 ``make demo`` serves it; ``__main__.py`` is how. Read ``auth.py`` first: everything that this
 application tells the extension is there.
 """
@@ -11,7 +13,7 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, current_app, render_template
 from werkzeug.exceptions import HTTPException
 
 from . import account, auth, database, events, pages
@@ -21,16 +23,19 @@ HERE = Path(__file__).parent
 # No script at all, nothing from elsewhere, no frames. Not even a name with markup in it that got
 # past the template engine could do anything here.
 _CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {provider}; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
 
-def create_app(instance_path: str | Path | None = None) -> Flask:
+def create_app(
+    instance_path: str | Path | None = None, *, issuer: str = "http://127.0.0.1:5001"
+) -> Flask:
     """Make the application.
 
-    :param instance_path: an absolute path: the folder of the database and the secret, made if there
-        is none. By default ``instance`` beside this file
+    :param instance_path: an absolute path: the folder of the database and the secrets, made if
+        there is none. By default ``instance`` beside this file
+    :param issuer: where Demo ID is
     """
     instance = Path(instance_path or HERE / "instance")
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,7 +51,12 @@ def create_app(instance_path: str | Path | None = None) -> Flask:
         MAX_CONTENT_LENGTH=64 * 1024,
         # A sign-in page of our own, in our own layout. The extension still checks the password,
         # sets the cookie, and decides where a person may go afterwards.
-        JWTSESSION_PAGES={"sign_in": "/sign-in"},
+        JWTSESSION_PAGES={"sign_in": "/sign-in", "error": "/sign-in"},
+        # Who signs out here is asked whether to sign out of Demo ID too.
+        JWTSESSION_FEDERATED_SIGN_OUT=True,
+        DEMO_ID_ISSUER=issuer,
+        DEMO_ID_CLIENT_ID="company-directory",
+        DEMO_ID_CLIENT_SECRET=_secret(instance / "demo-id-client-secret"),
     )
     app.after_request(_secure)  # before the extension's: Flask runs the last one first
     database.init_app(app)
@@ -60,7 +70,7 @@ def create_app(instance_path: str | Path | None = None) -> Flask:
 
 
 def _secret(path: Path) -> str:
-    """The secret of this installation, made on first use: a restart signs nobody out."""
+    """A secret of this installation, made on first use: a restart signs nobody out."""
     try:
         # Made readable for nobody else, rather than changed to that a moment later.
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -85,7 +95,10 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
 
 def _secure(response: Response) -> Response:
     # The extension's own pages come with such headers; they keep theirs.
-    response.headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
+    # Browsers apply form-action to redirects too, and two forms lead to the provider: "Sign in with
+    # Demo ID", and "Sign out", which every page has.
+    policy = _CONTENT_SECURITY_POLICY.format(provider=current_app.config["DEMO_ID_ISSUER"])
+    response.headers.setdefault("Content-Security-Policy", policy)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     # Not "no-referrer": a form would then say "Origin: null", and be refused as another site's.
     response.headers.setdefault("Referrer-Policy", "same-origin")

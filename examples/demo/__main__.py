@@ -1,68 +1,72 @@
-"""``python -m examples.demo``: serve the demo on this machine, for this machine only."""
+"""``python -m examples.demo``: serve the demo on this machine, for this machine only.
+
+Beside it Demo ID is served, the provider that people can sign in with.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-import sys
-from typing import NoReturn
+from threading import Thread
 
 import click
-from werkzeug.serving import make_server
 
+from ..demo_provider import Client
+from ..demo_provider import create_app as create_provider
+from ..demo_provider.serving import HOST, listen, port_of, server_of
 from . import create_app
 from .database import ACCOUNTS
 
-_HOST = "127.0.0.1"
-
 
 def main() -> None:
-    with _listen(_port(os.environ.get("PORT", "5000"))) as listening:
+    port = port_of(os.environ.get("PORT", "5000"))
+    with listen(port, "make demo") as listening, listen_beside(port) as provider_listening:
         # Also shows the extension's own lines; they name no one, and hold no token.
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        app = create_app()
         port = listening.getsockname()[1]
+        # By its number, and the demo by name: browsers take them for two sites, as a provider and
+        # an application are in real life. Two ports of one name would be the same site, and would
+        # even share their cookies.
+        issuer = f"http://{HOST}:{provider_listening.getsockname()[1]}"
+        app = create_app(issuer=issuer)
+        # Whoever opens the demo by its number can sign in too.
+        origins = [f"http://{host}:{port}" for host in ("localhost", HOST)]
+        client = Client(
+            app.config["DEMO_ID_CLIENT_ID"],
+            app.config["DEMO_ID_CLIENT_SECRET"],
+            "Company directory",
+            redirect_uris=tuple(f"{origin}/auth/callback/demo-id" for origin in origins),
+            post_logout_redirect_uris=tuple(
+                f"{origin}/auth/signout/callback" for origin in origins
+            ),
+        )
+        provider = create_provider(issuer=issuer, clients=[client])
         click.echo(f"\n  The demo is at http://localhost:{port}   (Ctrl-C stops it)\n")
         for username, password, role in ACCOUNTS:
             click.echo(f"    {username}   {password:20}{role}")
-        click.echo(f"\n  To start from nothing, delete {app.instance_path}\n")
-        server = make_server(_HOST, port, app, threaded=True, fd=listening.fileno())
-    server.serve_forever()
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
-        sys.exit(f"PORT is a number from 0 (any free port) to 65535, not {text!r}.")
-    return int(text)
-
-
-def _listen(port: int) -> socket.socket:
-    # Asked by name first: "localhost" is two addresses, and on some systems another program's
-    # port can be bound a second time. The browser would then talk to that program.
-    if port and _somebody_answers(port):
-        _exit_taken(port)
+        click.echo(f"\n  Demo ID, a provider to sign in with, is at {issuer}")
+        click.echo(
+            f"\n  To start from nothing, delete {app.instance_path}"
+            f"\n  and {provider.instance_path}\n"
+        )
+        server = server_of(app, listening)
+        provider_server = server_of(provider, provider_listening)
+    thread = Thread(target=provider_server.serve_forever)
+    thread.start()
     try:
-        return socket.create_server((_HOST, port))
-    except PermissionError:
-        sys.exit(f"Port {port} is for administrators only. Choose another: PORT=8000 make demo")
-    except OSError:
-        _exit_taken(port)
+        server.serve_forever()  # until Ctrl-C
+    finally:
+        provider_server.shutdown()
+        thread.join()
 
 
-def _somebody_answers(port: int) -> bool:
+def listen_beside(port: int) -> socket.socket:
+    """A socket at the next port, or at any free one."""
     try:
-        socket.create_connection(("localhost", port), timeout=1).close()
+        return socket.create_server((HOST, port + 1 if 0 < port < 65_535 else 0))
     except OSError:
-        return False
-    return True
-
-
-def _exit_taken(port: int) -> NoReturn:
-    sys.exit(
-        f"Port {port} is taken by another program. Choose another port: PORT=8000 make demo, "
-        "or any free one: PORT=0 make demo"
-    )
+        return socket.create_server((HOST, 0))
 
 
 if __name__ == "__main__":

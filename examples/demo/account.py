@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_jwtsession import (
@@ -16,6 +16,7 @@ from flask_jwtsession import (
 )
 
 from . import database
+from .auth import account_at_demo_id
 
 blueprint = Blueprint("account", __name__)
 
@@ -51,7 +52,9 @@ def save_company() -> ResponseReturnValue:
 @blueprint.get("/profile")
 @login_required
 def profile() -> str:
-    return _profile_page(current_session["user"]["name"], current_session["user"]["email"], {})
+    user = current_session["user"]
+    # Demo ID has no address for everybody, or none that it checked.
+    return _profile_page(user["name"], user["email"] or "", {})
 
 
 @blueprint.post("/profile")
@@ -89,6 +92,8 @@ def password() -> str:
 @blueprint.post("/password")
 @fresh_login_required
 def save_password() -> ResponseReturnValue:
+    if account_at_demo_id():
+        abort(403, "You sign in with Demo ID, and have no password here.")
     new = request.form.get("password", "")
     errors = {}
     if not _MIN_PASSWORD <= len(new) <= _MAX_PASSWORD:
@@ -109,8 +114,19 @@ def _company_page(error: str | None = None) -> str:
 
 
 def _profile_page(name: str, email: str, errors: dict[str, str]) -> str:
-    return render_template("profile.html", name=name, email=email, errors=errors)
+    return render_template(
+        "profile.html",
+        name=name,
+        email=email,
+        errors=errors,
+        has_password=account_at_demo_id() is None,
+    )
 
 
 def _password_page(errors: dict[str, str]) -> str:
-    return render_template("password.html", errors=errors, min_length=_MIN_PASSWORD)
+    return render_template(
+        "password.html",
+        errors=errors,
+        min_length=_MIN_PASSWORD,
+        has_password=account_at_demo_id() is None,
+    )

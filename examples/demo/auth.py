@@ -13,13 +13,24 @@ from typing import Any, TypeVar, cast
 from flask import Flask, redirect, url_for
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from flask_jwtsession import JWTEvent, JWTSession, UpdateRefused, current_session, login_required
+from flask_jwtsession import (
+    Account,
+    JWTEvent,
+    JWTSession,
+    UpdateRefused,
+    current_session,
+    login_required,
+)
 
 from . import database
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+DEMO_ID = "demo-id"
+
 auth = JWTSession()
+# Where it is, and what it knows this application by, is in the app's configuration: DEMO_ID_….
+auth.add_provider(DEMO_ID)
 
 # What a password is compared with when nobody has the user name.
 _NOBODYS_HASH = generate_password_hash("")
@@ -45,10 +56,15 @@ def check_password(credentials: dict[str, str]) -> dict[str, Any] | None:
 def fill_token(token: dict[str, Any], event: JWTEvent) -> dict[str, Any]:
     """What is kept, encrypted, in the cookie. ``sub``, ``name`` and ``email`` are there already."""
     if event.user is not None:  # somebody signs in
-        token["username"] = event.user["username"]
-        token["role"] = event.user["role"]
+        user = event.user
+        if event.account is not None and event.account.provider == DEMO_ID:
+            user = database.user_of_account(event.account, user)
+            # Here they are who they are in this database, with the name that they gave here.
+            token |= {"sub": str(user["id"]), "name": user["name"], "email": user["email"] or None}
+        token["username"] = user["username"]
+        token["role"] = user["role"]
         # They go on where they left off, if they are still a member there.
-        company = database.company_of_member(token["sub"], event.user["company_id"])
+        company = database.company_of_member(token["sub"], user["company_id"])
         if company is not None:
             token |= _company_claims(company)
     elif event.trigger == "update":
@@ -68,6 +84,12 @@ def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, 
     session["user"]["role"] = token.get("role")
     session["company"] = token.get("company")
     return session
+
+
+def account_at_demo_id() -> Account | None:
+    """Of who is signed in with it; with its tokens, which stay on the server."""
+    account = current_session.account
+    return account if account is not None and account.provider == DEMO_ID else None
 
 
 def company_required(view: F) -> F:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, g
 from werkzeug.security import generate_password_hash
+
+from flask_jwtsession import Account
 
 Row = dict[str, Any]
 
@@ -26,11 +29,17 @@ CREATE TABLE IF NOT EXISTS companies (
 CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY,
     username TEXT NOT NULL UNIQUE,
-    password_hash TEXT NOT NULL,
+    password_hash TEXT NOT NULL,  -- '' for who has no password here
     role TEXT NOT NULL,
     name TEXT NOT NULL,
     email TEXT NOT NULL,
     company_id INTEGER REFERENCES companies  -- where they worked last
+);
+CREATE TABLE IF NOT EXISTS accounts (  -- of providers
+    provider TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    user_id INTEGER NOT NULL REFERENCES users,
+    PRIMARY KEY (provider, account_id)
 );
 CREATE TABLE IF NOT EXISTS memberships (
     user_id INTEGER NOT NULL REFERENCES users,
@@ -49,6 +58,8 @@ _NAMES = {
     "bob": (2, "Bob Bayley", "bob@example.com"),
 }
 _MEMBERSHIPS = [(1, 1), (1, 3), (2, 2), (2, 3)]
+# Where somebody is a member who comes from a provider for the first time.
+_WELCOMING_COMPANY = 3
 
 
 def init_app(app: Flask) -> None:
@@ -71,7 +82,35 @@ def connection() -> sqlite3.Connection:
 
 
 def user_by_name(username: str) -> Row | None:
-    return _one("SELECT * FROM users WHERE username = ?", username.strip().lower())
+    """The user who signs in with this name and a password."""
+    return _one(
+        "SELECT * FROM users WHERE username = ? AND password_hash != ''", username.strip().lower()
+    )
+
+
+def user_of_account(account: Account, user: Mapping[str, Any]) -> Row:
+    """The user that an account of a provider belongs to, made at the first sign-in with it.
+
+    It is found by the provider and its account id, and by nothing else. Not by the e-mail address:
+    whoever can have an account with somebody's address anywhere would be let in as them.
+
+    :param user: what the provider says of the person, for the first sign-in
+    """
+    key = (account.provider, account.provider_account_id)
+    with connection() as database:
+        # Two first sign-ins at once: the second one waits here, and finds what the first one made.
+        database.execute("BEGIN IMMEDIATE")
+        if (found := _user_of_account(*key)) is not None:
+            return found
+        user_id = database.execute(
+            "INSERT INTO users VALUES (NULL, ?, '', 'member', ?, ?, NULL)",
+            ("|".join(key), user["name"] or "Somebody", user["email"] or ""),
+        ).lastrowid
+        database.execute("INSERT INTO accounts VALUES (?, ?, ?)", (*key, user_id))
+        database.execute("INSERT INTO memberships VALUES (?, ?)", (user_id, _WELCOMING_COMPANY))
+        made = _user_of_account(*key)
+    assert made is not None  # noqa: S101 - just made
+    return made
 
 
 def users() -> list[Row]:
@@ -118,6 +157,14 @@ def save_password(subject: str, password: str) -> None:
     connection().execute(
         "UPDATE users SET password_hash = ? WHERE id = ?",
         (generate_password_hash(password), subject),
+    )
+
+
+def _user_of_account(provider: str, account_id: str) -> Row | None:
+    return _one(
+        "SELECT users.* FROM users JOIN accounts ON user_id = users.id"
+        " WHERE provider = ? AND account_id = ?",
+        *(provider, account_id),
     )
 
 

@@ -14,7 +14,16 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from flask_jwtsession import Session, session_rejected, session_updated, signed_in, signed_out
+from flask_jwtsession import (
+    Account,
+    Session,
+    session_rejected,
+    session_updated,
+    signed_in,
+    signed_out,
+)
+
+from .auth import DEMO_ID
 
 _EXTENSION = "demo-events"
 _KEPT = 40
@@ -47,8 +56,9 @@ def latest() -> list[Event]:
 # blinker passes every argument by name, and later versions of a signal may have more of them.
 
 
-def _signed_in(app: Flask, session: Session, **_: object) -> None:
-    _record(app, "signed_in", _name(session), "with user name and password")
+def _signed_in(app: Flask, session: Session, account: Account | None, **_: object) -> None:
+    how = "Demo ID" if account and account.provider == DEMO_ID else "user name and password"
+    _record(app, "signed_in", _name(session), f"with {how}")
 
 
 def _signed_out(app: Flask, session: Session, reason: str, **_: object) -> None:

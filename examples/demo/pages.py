@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_jwtsession import claims_required, current_session, login_required, roles_required
 
 from . import database, events
-from .auth import company_required
+from .auth import account_at_demo_id, company_required
 
 blueprint = Blueprint("pages", __name__)
 
@@ -35,6 +36,7 @@ def sign_in() -> str:
         # there, sends it nowhere but to this application.
         callback_url=request.args.get("callbackUrl", url_for(".dashboard")),
         error=request.args.get("error"),
+        max_age=request.args.get("max_age"),
     )
 
 
@@ -47,7 +49,7 @@ def dashboard() -> str:
 @blueprint.get("/session")
 @login_required
 def session() -> str:
-    """The three places that a session is in, side by side."""
+    """The places that a session is in, side by side."""
     claims = dict(current_session.token)
     for name in _MASKED_CLAIMS & claims.keys():
         claims[name] = f"{claims[name][:4]}…"
@@ -56,6 +58,7 @@ def session() -> str:
         cookies={name: len(value) for name, value in request.cookies.items()},
         public=json.dumps(dict(current_session), indent=2, ensure_ascii=False),
         claims=claims,
+        given=_given_by_demo_id(),
     )
 
 
@@ -71,3 +74,21 @@ def members() -> str:
 @roles_required("admin")
 def admin() -> str:
     return render_template("admin.html", events=events.latest(), users=database.users())
+
+
+def _given_by_demo_id() -> dict[str, Any]:
+    """For people to look at: what there is, and of tokens how long each is."""
+    account = account_at_demo_id()
+    if account is None:
+        return {}
+    tokens = {
+        "access_token": account.access_token,
+        "refresh_token": account.refresh_token,
+        "id_token": account.id_token,
+    }
+    return {
+        "account": account.provider_account_id,
+        "scope": account.scope,
+        "expires_at": account.expires_at,
+        "tokens": {name: len(token) for name, token in tokens.items() if token is not None},
+    }

@@ -6,21 +6,33 @@ import ast
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Flask
+import requests
+from flask import Flask, request, request_finished
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect, sync_playwright
 from werkzeug.test import TestResponse
 
 from examples.demo import auth as demo_auth
 from examples.demo import create_app, database
+from examples.demo.__main__ import listen_beside
+from examples.demo_provider import Client
+from examples.demo_provider import create_app as create_provider
+from examples.demo_provider.accounts import PEOPLE
+from examples.demo_provider.serving import HOST, listen, server_of
+from flask_jwtsession import Account
 
 from ..support import (
     CROSS_SITE,
@@ -587,6 +599,296 @@ def test_a_program_gets_its_refusal_as_json(
     assert response.content_type == "application/problem+json"
 
 
+# Demo ID.
+
+GRACE, MARY, MALLORY = PEOPLE
+
+
+class World:
+    """The demo and its provider, which is served on loopback, and a browser that visits both."""
+
+    def __init__(self, app: Flask, provider: Flask, issuer: str) -> None:
+        self.app, self.provider, self.issuer = app, provider, issuer
+        self.demo = browser_of(app)
+        self.demo_id = provider.test_client()
+
+    def start(self, target: str = "/dashboard") -> str:
+        """Press "Sign in with Demo ID". Where the browser is sent."""
+        response = self.demo.post("/auth/signin/demo-id", data={"callbackUrl": target})
+        assert response.status_code == 302
+        return response.location
+
+    def at_demo_id(self, url: str, **fields: str) -> TestResponse:
+        """Open a page of the provider, or send the form of one."""
+        assert url.startswith(f"{self.issuer}/"), url
+        parts = urlsplit(url)
+        return self.demo_id.open(
+            f"{parts.path}?{parts.query}",
+            base_url=self.issuer,
+            method="POST" if fields else "GET",
+            data=fields or None,
+            headers={"Sec-Fetch-Site": "same-origin"},
+        )
+
+    def answer(self, url: str, person: str, decision: str = "allow") -> str:
+        """Say who one is, and allow it or not if that is asked. The way back to the demo."""
+        query = urlsplit(url).query
+        if self.at_demo_id(url).status_code == 200:  # it asks who it is
+            self.at_demo_id(f"{self.issuer}/authorize/sign-in?{query}", person=person)
+        response = self.at_demo_id(url)
+        if response.status_code == 200:
+            consent = f"{self.issuer}/authorize/consent?{query}"
+            response = self.at_demo_id(consent, person=person, decision=decision)
+        assert response.status_code == 303
+        return response.location
+
+    def come_back(self, url: str) -> TestResponse:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        return self.demo.get(url.removeprefix("http://localhost"), headers=headers)
+
+    def sign_in(self, person: str = GRACE) -> dict[str, Any]:
+        """The whole way. The claims of the session."""
+        response = self.come_back(self.answer(self.start(), person))
+        assert response.status_code == 302
+        assert response.location == "http://localhost/dashboard"
+        return claims_of(self.demo)
+
+    def account(self) -> Account:
+        """What the server knows of the account of who is signed in."""
+        with self.app.test_request_context(headers={"Cookie": self.cookie_header()}):
+            account = demo_auth.account_at_demo_id()
+        assert account is not None
+        return account
+
+    def cookie_header(self) -> str:
+        cookie = self.demo.get_cookie(SESSION_COOKIE)
+        assert cookie is not None
+        return f"{SESSION_COOKIE}={cookie.value}"
+
+
+@pytest.fixture
+def world(first_start: Path, tmp_path: Path, clock: Clock) -> Iterator[World]:
+    with listen(0, "") as listening:
+        issuer = f"http://{HOST}:{listening.getsockname()[1]}"
+        app = create_app(shutil.copytree(first_start, tmp_path / "instance"), issuer=issuer)
+        binding_of(app).clock = clock
+        client = Client(
+            app.config["DEMO_ID_CLIENT_ID"],
+            app.config["DEMO_ID_CLIENT_SECRET"],
+            "Company directory",
+            ("http://localhost/auth/callback/demo-id",),
+            ("http://localhost/auth/signout/callback",),
+        )
+        provider = create_provider(
+            tmp_path / "provider", issuer=issuer, clients=[client], clock=clock
+        )
+        server = server_of(provider, listening)
+    thread = Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    yield World(app, provider, issuer)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_person_signs_in_with_demo_id(world: World) -> None:
+    url = world.start("/members")
+    assert "Company directory" in text_of(world.at_demo_id(url))
+    response = world.come_back(world.answer(url, GRACE))
+    assert response.location == "http://localhost/members"
+    claims = claims_of(world.demo)
+    assert (claims["sub"], claims["role"]) == ("3", "member")  # after ada and bob
+    assert (claims["name"], claims["email"]) == ("Grace Hollow", "grace@example.net")
+    choose(world.demo, COPPER)
+    assert "grace@example.net" in text_of(world.demo.get("/members"))
+
+
+def test_who_comes_again_is_who_they_were_here(world: World) -> None:
+    first = world.sign_in()
+    choose(world.demo, COPPER)
+    world.demo.post("/profile", data={"name": "Grace King", "email": "king@example.com"})
+    world.demo.post("/auth/signout")
+    again = world.sign_in()
+    assert again["sub"] == first["sub"]
+    assert (again["name"], again["email"]) == ("Grace King", "king@example.com")
+    assert again["company"] == "Copper & Sons"
+
+
+def test_two_people_of_demo_id_are_two_people_here(world: World) -> None:
+    grace = world.sign_in(GRACE)
+    world.demo_id.delete_cookie("demo-id", domain=HOST)
+    mary = world.sign_in(MARY)
+    assert grace["sub"] != mary["sub"]
+
+
+def test_somebody_with_the_administrators_address_is_not_the_administrator(world: World) -> None:
+    claims = world.sign_in(MALLORY)
+    assert (claims["name"], claims["role"]) == ("Mallory Mask", "member")
+    assert claims["sub"] not in ("1", "2")
+    assert claims["email"] is None  # nobody checked that it is hers
+    assert world.demo.get("/admin").status_code == 403
+    assert 'name="email" type="email" value=""' in world.demo.get("/profile").text
+
+
+def test_of_two_first_sign_ins_at_once_both_are_the_same_person(app: Flask) -> None:
+    account = Account(provider="demo-id", type="oidc", provider_account_id="somebody")
+    user = {"id": "somebody", "name": "Some Body", "email": None}
+
+    def come(_: int) -> object:
+        with app.app_context():
+            return database.user_of_account(account, user)["id"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(come, range(8)))) == 1
+
+
+def test_who_comes_from_demo_id_has_no_password_here(world: World) -> None:
+    username = str(world.sign_in()["username"])
+    world.demo.post("/auth/signout")
+    for password in ("", "grace"):
+        assert session_token(sign_in(browser_of(world.app), username, password)) is None
+
+
+def test_a_person_who_cancels_is_told_and_not_signed_in(world: World) -> None:
+    response = world.come_back(world.answer(world.start(), GRACE, decision="cancel"))
+    assert session_token(response) is None
+    assert "You are not signed in: it was cancelled" in text_of(world.demo.get(response.location))
+
+
+def test_a_provider_that_is_not_there_is_said_not_to_answer(
+    app: Flask, client: FlaskClient
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        issuer = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    nowhere = browser_of(create_app(Path(app.instance_path), issuer=issuer))
+    response = nowhere.post("/auth/signin/demo-id", data={"callbackUrl": "/dashboard"})
+    assert "Demo ID does not answer." in text_of(nowhere.get(response.location))
+
+
+def test_no_page_shows_a_token_of_demo_id(world: World) -> None:
+    world.sign_in()
+    choose(world.demo, COPPER)
+    account = world.account()
+    tokens = [account.access_token, account.refresh_token, account.id_token]
+    page = world.demo.get("/session")
+    assert "What Demo ID gave" in text_of(page)
+    for path in [*PAGES, "/auth/session"]:
+        text = world.demo.get(path).text
+        for token in tokens:
+            assert token
+            assert token not in text
+            assert token[:12] not in text
+    for token in tokens:
+        assert f"{len(token or '')} characters" in text_of(page)
+    userinfo = requests.get(
+        f"{world.issuer}/userinfo",
+        headers={"Authorization": f"Bearer {account.access_token}"},
+        timeout=10,
+    )
+    assert userinfo.json()["sub"] == GRACE
+
+
+def test_who_has_a_password_is_shown_nothing_of_demo_id(client: FlaskClient) -> None:
+    enter(client, "ada", COPPER)
+    assert "What Demo ID gave" not in text_of(client.get("/session"))
+
+
+def test_the_password_page_leads_straight_to_demo_id_for_a_new_sign_in(
+    world: World, clock: Clock
+) -> None:
+    world.sign_in()
+    assert "You have no password here" in text_of(world.demo.get("/password"))
+    clock.advance(61)
+    refused = world.demo.get("/password")
+    assert refused.status_code == 302
+    asked = parse_qs(urlsplit(refused.location).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["60"])
+    assert "Is it still you?" in text_of(world.at_demo_id(refused.location))
+    response = world.come_back(world.answer(refused.location, GRACE))
+    assert response.location == "http://localhost/password"
+    assert world.demo.get("/password").status_code == 200
+
+
+def test_who_was_at_demo_id_for_an_hour_did_not_sign_in_just_now(
+    world: World, clock: Clock
+) -> None:
+    world.sign_in()
+    world.demo.post("/auth/signout")  # and stays signed in at Demo ID
+    clock.advance(3600)
+    back = world.at_demo_id(world.start()).location  # no question
+    assert world.come_back(back).location == "http://localhost/dashboard"
+    assert world.demo.get("/password").location.startswith(f"{world.issuer}/authorize?")
+
+
+def test_who_has_no_password_here_can_set_none(world: World) -> None:
+    world.sign_in()
+    response = world.demo.post("/password", data=FORMS["/password"])
+    assert response.status_code == 403
+    assert "no password here" in text_of(response)
+
+
+def test_the_log_says_how_somebody_signed_in(world: World) -> None:
+    world.sign_in()
+    ada = browser_of(world.app)
+    sign_in(ada, "ada")
+    log = text_of(ada.get("/admin"))
+    assert "signed_in Grace Hollow with Demo ID" in log
+    assert "signed_in Ada Lovelace with user name and password" in log
+    assert "eyJ" not in log
+
+
+def test_a_form_may_lead_to_demo_id_and_nowhere_else(world: World) -> None:
+    policy = world.demo.get("/sign-in").headers["Content-Security-Policy"]
+    assert f"form-action 'self' {world.issuer};" in policy
+
+
+# Signing out of both.
+
+
+def test_who_signs_out_is_asked_whether_to_sign_out_of_demo_id_too(world: World) -> None:
+    world.sign_in()
+    account = world.account()
+    response = world.demo.post("/auth/signout", data={"callbackUrl": "/"})
+    assert world.demo.get_cookie(SESSION_COOKIE) is None  # here at once
+    page = text_of(world.at_demo_id(response.location))
+    assert "Sign out of Demo ID?" in page
+    assert "Grace Hollow" in page
+
+    asked = {name: value for name, [value] in parse_qs(urlsplit(response.location).query).items()}
+    assert asked["id_token_hint"] == account.id_token
+    there = f"{world.issuer}/sign-out"
+    back = world.at_demo_id(there, decision="sign-out", **asked)
+    assert world.come_back(back.location).location == "http://localhost/"
+    assert "Nobody is signed in here" in text_of(world.at_demo_id(f"{world.issuer}/"))
+
+
+def test_the_refresh_token_is_worth_nothing_after_the_sign_out(world: World) -> None:
+    world.sign_in()
+    refresh_token = world.account().refresh_token
+    revoked = Event()
+
+    def watch(_sender: Flask, **_: object) -> None:
+        if request.path == "/revoke":
+            revoked.set()
+
+    with request_finished.connected_to(watch, world.provider):
+        world.demo.post("/auth/signout")  # and stays signed in at Demo ID
+        assert revoked.wait(10)
+    response = requests.post(
+        f"{world.issuer}/token",
+        {"grant_type": "refresh_token", "refresh_token": refresh_token},
+        auth=(world.app.config["DEMO_ID_CLIENT_ID"], world.app.config["DEMO_ID_CLIENT_SECRET"]),
+        timeout=10,
+    )
+    assert response.json()["error"] == "invalid_grant"
+
+
+def test_who_has_a_password_signs_out_here_and_that_is_all(client: FlaskClient) -> None:
+    sign_in(client, "ada")
+    response = client.post("/auth/signout", data={"callbackUrl": "/"})
+    assert response.location == "http://localhost/"
+
+
 # The instance folder.
 
 
@@ -626,7 +928,8 @@ def test_passwords_are_kept_as_hashes(app: Flask) -> None:
 
 
 def test_it_imports_nothing_but_the_package_and_what_that_depends_on() -> None:
-    allowed = {*sys.stdlib_module_names, "click", "flask", "flask_jwtsession", "werkzeug"}
+    allowed = {*sys.stdlib_module_names, "flask_jwtsession", "authlib", "click", "flask"}
+    allowed |= {"joserfc", "requests", "werkzeug"}
     for file in EXAMPLES.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             names: list[str] = []
@@ -656,25 +959,76 @@ def start(checkout: Path, port: str) -> subprocess.Popen[str]:
     )
 
 
+def greeting_of(process: subprocess.Popen[str]) -> str:
+    """What the demo prints before it serves."""
+    assert process.stdout is not None
+    greeting = ""
+    for line in process.stdout:
+        greeting += line
+        if line.rstrip().endswith("examples/demo_provider/instance"):
+            return greeting
+    raise AssertionError(greeting)
+
+
+def urls_of(greeting: str) -> tuple[str, str]:
+    """Where the demo is, and where Demo ID is."""
+    app = re.search(r"The demo is at (http://localhost:\d+) ", greeting)
+    provider = re.search(r"Demo ID, .*, is at (http://127\.0\.0\.1:\d+)\n", greeting)
+    assert app, greeting
+    assert provider, greeting
+    return app[1], provider[1]
+
+
 @pytest.fixture(scope="module")
-def server(checkout: Path) -> Iterator[str]:
-    """The URL that the demo, running as a process, prints; the accounts are printed too."""
+def servers(checkout: Path) -> Iterator[tuple[str, str]]:
+    """The URLs that the demo, running as a process, prints; the accounts are printed too."""
     with start(checkout, "0") as process:
         try:
-            assert process.stdout is not None
-            greeting, url = "", None
-            for line in process.stdout:
-                greeting += line
-                if found := re.search(r"http://localhost:\d+", line):
-                    url = found[0]
-                if "To start from nothing" in line:
-                    break
-            assert url is not None, greeting
+            greeting = greeting_of(process)
             for username, password in PASSWORDS.items():
                 assert re.search(rf"{username}\s+{password}", greeting)
-            yield url
+            yield urls_of(greeting)
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def server(servers: tuple[str, str]) -> str:
+    return servers[0]
+
+
+def is_open(url: str) -> bool:
+    port = urlsplit(url).port
+    assert port is not None
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_both_start_and_both_stop_with_ctrl_c(checkout: Path) -> None:
+    with start(checkout, "0") as process:
+        try:
+            app, provider = urls_of(greeting_of(process))
+            described = requests.get(f"{provider}/.well-known/openid-configuration", timeout=10)
+            assert described.json()["issuer"] == provider
+            assert requests.get(f"{app}/", timeout=10).status_code == 200
+        finally:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in output
+    assert not is_open(app)
+    assert not is_open(provider)
+
+
+def test_the_provider_takes_the_next_port_or_any_other() -> None:
+    with listen_beside(0) as taken:
+        port = int(taken.getsockname()[1])
+        with listen_beside(port - 1) as another:
+            assert another.getsockname()[1] != port
+    with listen_beside(port - 1) as next_one:
+        assert next_one.getsockname()[1] == port
+    with listen_beside(65_535) as another:
+        assert another.getsockname()[1] > 0
 
 
 @pytest.mark.parametrize("port", ["", "http", "-1", "70000", "٣"])
@@ -731,7 +1085,7 @@ def test_a_person_goes_through_the_demo_in_a_browser(server: str, page: Page) ->
     def fill_in(password: str) -> None:
         page.get_by_label("User name").fill("bob")
         page.get_by_label("Password").fill(password)
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
 
     page.goto(server)
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
@@ -770,9 +1124,65 @@ def test_a_refusal_is_explained_in_a_browser(server: str, page: Page) -> None:
     page.goto(f"{server}/admin")
     page.get_by_label("User name").fill("bob")
     page.get_by_label("Password").fill(PASSWORDS["bob"])
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("This is not for you")
     page.goto(f"{server}/company")
     page.get_by_label("Analytical Engines").check()
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("alert")).to_have_text("You are not a member of that company.")
+
+
+def test_a_person_signs_in_with_demo_id_in_a_browser(servers: tuple[str, str], page: Page) -> None:
+    server, issuer = servers
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
+
+    def click(name: str) -> None:
+        page.get_by_role("button", name=name).click()
+
+    def expect_title(text: str) -> None:
+        expect(page.get_by_role("heading", level=1)).to_have_text(text)
+        overflow = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not page.evaluate(overflow), text
+
+    # There, and back without having allowed anything.
+    page.goto(f"{server}/dashboard")
+    click("Sign in with Demo ID")
+    expect_title("Sign in")
+    assert page.url.startswith(f"{issuer}/authorize?")
+    click("Grace Hollow")
+    expect_title("Company directory wants to know")
+    click("Cancel")
+    expect(page.get_by_role("alert")).to_contain_text("You are not signed in")
+
+    # Demo ID remembers who it is, and asks for the consent again.
+    click("Sign in with Demo ID")
+    expect_title("Company directory wants to know")
+    click("Allow")
+    expect_title("Which company do you work for?")
+    page.get_by_label("Copper & Sons").check()
+    click("Continue")
+    expect_title("Hello, Grace Hollow")
+    cookies = {one.get("name"): one for one in page.context.cookies()}
+    assert cookies[SESSION_COOKIE].get("domain") == "localhost"
+    assert cookies["demo-id"].get("domain") == "127.0.0.1"
+    assert all(one.get("httpOnly") and one.get("sameSite") == "Lax" for one in cookies.values())
+    page.goto(f"{server}/session")
+    expect(page.get_by_role("main")).to_contain_text("What Demo ID gave")
+
+    # Out of the demo, not out of Demo ID: the next sign-in is one click.
+    click("Sign out")
+    expect_title("Sign out of Demo ID?")
+    click("Stay signed in")
+    page.wait_for_url(f"{server}/")
+    page.goto(f"{server}/session")
+    click("Sign in with Demo ID")
+    expect_title("Your session")
+
+    # Out of both.
+    click("Sign out")
+    click("Sign out")
+    page.wait_for_url(f"{server}/")
+    page.goto(issuer)
+    expect_title("Nobody is signed in here")
+    assert complaints == []
