@@ -33,14 +33,16 @@ def refusal(
     detail: str,
     *,
     title: str | None = None,
+    again: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> HTTPException:
     """A Werkzeug exception of ``status`` to raise, so that an ``errorhandler`` of the application
     for it goes on working; without one it answers with ``code`` and ``detail``.
 
     :param title: of the page; by default what HTTP calls the status
+    :param again: the path of a page where the person can try once more
     """
-    response = _response(binding, status, code, detail, title)
+    response = _response(binding, status, code, detail, title, again)
     response.headers.update(headers or {})
     return default_exceptions[status](detail, response)
 
@@ -83,7 +85,9 @@ def page(
     return response
 
 
-def refusal_page(binding: Binding, status: int, title: str, detail: str) -> Response:
+def refusal_page(
+    binding: Binding, status: int, title: str, detail: str, *, again: str | None = None
+) -> Response:
     """The built-in page that says why something was refused."""
     return page(
         "refusal.html",
@@ -92,15 +96,21 @@ def refusal_page(binding: Binding, status: int, title: str, detail: str) -> Resp
         blueprint=binding.blueprint,
         title=title,
         detail=detail,
+        again=again,
     )
 
 
 def _response(
-    binding: Binding, status: int, code: str, detail: str, page_title: str | None = None
+    binding: Binding,
+    status: int,
+    code: str,
+    detail: str,
+    page_title: str | None = None,
+    again: str | None = None,
 ) -> Response:
     title = HTTPStatus(status).phrase
     if client_kind() is Client.PAGE:
-        return refusal_page(binding, status, page_title or title, detail)
+        return refusal_page(binding, status, page_title or title, detail, again=again)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     response = Response(json.dumps(body), status, content_type="application/problem+json")
     response.headers["Cache-Control"] = NO_STORE

@@ -21,7 +21,6 @@ from .exceptions import (
     ConfigError,
     InsecureTransport,
     JWTSessionError,
-    ProviderError,
     SessionTooLarge,
     SignInRefused,
     UpdateRefused,
@@ -44,7 +43,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PREFIX = "JWTSESSION"
 
 # What a request can cause; every other error of ours is the application's.
-_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport, ProviderError)
+_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport)
 
 
 class JWTSession(Guards):

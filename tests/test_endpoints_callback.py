@@ -609,6 +609,27 @@ def test_sec_170_an_error_of_the_provider_is_a_page(browser: Browser) -> None:
     assert len(browser.transactions()) == 1  # that of the other tab
 
 
+def test_where_they_wanted_to_go_is_not_lost_with_the_attempt(browser: Browser) -> None:
+    path = browser.approve(browser.start())
+    state = dict(parse_qsl(urlsplit(path).query))["state"]
+    query = urlencode({"error": "access_denied", "state": state, "iss": browser.provider.issuer})
+    page = browser.come_back(f"/auth/callback/op?{query}").get_data(as_text=True)
+    assert '<a class="button" href="/auth/signin?callbackUrl=%2Faccount">Try again</a>' in page
+
+
+def test_an_applications_own_error_page_is_told_of_it_too(
+    clock: Clock, provider: FaultyProvider
+) -> None:
+    app, _ = make_application(clock, provider, PAGES={"error": "/oops"})
+    browser = Browser(app, provider)
+    path = browser.approve(browser.start())
+    with provider.failing("token is 500"):
+        answer = browser.come_back(path)
+    assert answer.location == (
+        "http://localhost/oops?error=OAuthCallbackError&callbackUrl=%2Faccount"
+    )
+
+
 def test_an_error_is_problem_json_for_a_program(browser: Browser) -> None:
     answer = browser.client.get("/auth/callback/op?state=x", headers={"Accept": "application/json"})
     assert (answer.status_code, problem_code(answer)) == (400, "provider_error")

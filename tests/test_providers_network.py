@@ -21,7 +21,8 @@ from urllib.parse import parse_qsl, unquote_plus
 import pytest
 import requests
 from authlib.integrations.base_client import MissingTokenError
-from urllib3.exceptions import LocationParseError, NewConnectionError
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import LocationParseError
 
 from flask_jwtsession import ProviderError
 from flask_jwtsession.providers import network
@@ -65,10 +66,10 @@ class Request:
 class Handler(BaseHTTPRequestHandler):
     """One request to a :class:`Server`."""
 
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride] - it is always one
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         self.server.received.append(
             Request(
@@ -81,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.answer(self)
 
-    do_POST = do_GET
+    do_GET = do_POST = answer  # noqa: N815 - the names that the base class looks for
 
     def head(self, status: int = 200, **headers: str) -> None:
         self.send_response(status)
@@ -101,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
         self.server.came_to_an_end.set()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Nothing on stderr."""
 
 
@@ -372,31 +373,31 @@ def test_an_answer_may_say_that_it_is_not_packed(server: Server, session: Any) -
 
 
 def drips_its_body(handler: Handler) -> None:
-    handler.head(Content_Length="1000")
-    handler.drip(b" " * 1000)
+    handler.head(Content_Length="200")
+    handler.drip(b" " * 200)
 
 
 def drips_its_body_without_length(handler: Handler) -> None:
     handler.head()
-    handler.drip(b" " * 1000)
+    handler.drip(b" " * 200)
 
 
 def drips_its_chunks(handler: Handler) -> None:
     handler.head(Transfer_Encoding="chunked")
-    handler.drip(b"1\r\n \r\n" * 200)
+    handler.drip(b"1\r\n \r\n" * 40)
 
 
 def drips_the_length_of_a_chunk(handler: Handler) -> None:
     handler.head(Transfer_Encoding="chunked")
-    handler.drip(b"0" * 1000)
+    handler.drip(b"0" * 200)
 
 
 def drips_its_head(handler: Handler) -> None:
-    handler.drip(b"HTTP/1.1 200 OK\r\nX-Pad: " + b"x" * 1000)
+    handler.drip(b"HTTP/1.1 200 OK\r\nX-Pad: " + b"x" * 200)
 
 
 def drips_its_status(handler: Handler) -> None:
-    handler.drip(b"HTTP/1.1 200 " + b"O" * 1000)
+    handler.drip(b"HTTP/1.1 200 " + b"O" * 200)
 
 
 @pytest.mark.parametrize(
@@ -413,20 +414,16 @@ def drips_its_status(handler: Handler) -> None:
 def test_sec_178_an_answer_that_drips_is_cut_off(
     server: Server, impatient: Any, answer: Callable[[Handler], None]
 ) -> None:
-    # Every byte comes in time, and all of them would take a hundred times as long.
+    # Every byte comes in time, and all of them would take ten times as long as they may.
     server.answer = answer
     with pytest.raises(ProviderError), calling("op", "userinfo"):
         get_json(impatient, server.url)
     assert not server.came_to_an_end.is_set()
 
 
-def test_an_answer_that_drips_for_a_moment_is_read(server: Server, impatient: Any) -> None:
-    def drips_a_little(handler: Handler) -> None:
-        handler.drip(b'HTTP/1.1 200 OK\r\n\r\n{"a":1}'[:8])
-        handler.wfile.write(b'HTTP/1.1 200 OK\r\n\r\n{"a":1}'[8:])
-
-    server.answer = drips_a_little
-    assert get_json(impatient, server.url) == {"a": 1}
+def test_an_answer_that_drips_for_a_moment_is_read(server: Server, session: Any) -> None:
+    server.answer = lambda handler: handler.drip(b'HTTP/1.1 200 OK\r\n\r\n{"a":1}')
+    assert get_json(session, server.url) == {"a": 1}
 
 
 def is_silent(handler: Handler) -> None:
@@ -452,11 +449,9 @@ def test_sec_233_a_provider_that_falls_silent_is_given_up(
     server: Server, impatient: Any, answer: Callable[[Handler], None], what: str
 ) -> None:
     server.answer = answer
+    call = fetch_token if what == "token" else get_json
     with pytest.raises(ProviderError) as caught, calling("op", what):
-        if what == "token":
-            fetch_token(impatient, server.url)
-        else:
-            get_json(impatient, server.url)
+        call(impatient, server.url)
     assert caught.value.reason == f"{what}_unreachable"
 
 
@@ -465,7 +460,7 @@ def test_sec_233_without_a_word_of_the_application_the_timeout_is_five_seconds(
 ) -> None:
     seen = []
 
-    class Adapter(requests.adapters.HTTPAdapter):
+    class Adapter(HTTPAdapter):
         def send(self, *args: Any, **kwargs: Any) -> requests.Response:
             seen.append(kwargs["timeout"])
             return super().send(*args, **kwargs)
@@ -537,7 +532,7 @@ def test_sec_178_nobody_there_is_a_provider_that_is_away(session: Any) -> None:
     assert caught.value.reason == "metadata_unreachable"
 
 
-@pytest.mark.parametrize("proxy", ["127.0.0.1:1", "nonsense"])
+@pytest.mark.parametrize("proxy", ["127.0.0.1:1", "127.0.0.1:port"])
 def test_a_proxy_that_is_away_is_a_provider_that_is_away(
     session: Any, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
@@ -894,4 +889,3 @@ def test_the_session_is_one_of_authlib_and_requests(session: Any) -> None:
     assert isinstance(session, ProviderSession)
     assert isinstance(session, requests.Session)
     assert network.TIMEOUT == 5.0
-    assert issubclass(NewConnectionError, Exception)

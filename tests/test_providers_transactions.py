@@ -12,6 +12,7 @@ from flask_jwtsession.lifecycle.state import RequestSession, state_of
 from flask_jwtsession.providers.transactions import (
     LIFETIME,
     MAX_LIVE,
+    MAX_TOTAL,
     Transaction,
     close_transaction,
     new_state,
@@ -268,3 +269,18 @@ def test_the_secrets_of_a_state_are_long_enough() -> None:
     states = {new_state() for _ in range(1000)}
     assert len(states) == 1000
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{32}", state) for state in states)
+
+
+def test_long_targets_do_not_fill_the_cookie_header(app: Flask, clock: Clock) -> None:
+    """A server that takes 8 KiB of it would answer no request of this browser any more."""
+    cookies: list[str] = []
+    one = transaction()
+    for _ in range(MAX_LIVE):
+        clock.advance(1)
+        one = transaction(started=clock.now, target="/" + "x" * 2000)
+        lines = opened(app, one, *cookies)
+        gone = {name for name, line in lines.items() if "Max-Age=0" in line}
+        cookies = [text for text in cookies if text.partition("=")[0] not in gone]
+        cookies += [line.partition(";")[0] for line in lines.values() if "Max-Age=0" not in line]
+        assert len("; ".join(cookies)) < 2 * MAX_TOTAL
+    assert closed(app, one.state, *cookies)[0] == one

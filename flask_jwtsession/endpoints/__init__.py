@@ -98,4 +98,6 @@ def _secure(response: Response) -> Response:
         response.vary.add("Cookie")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    # The URL of a callback has a code in it. Pages with a form say otherwise.
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
     return response

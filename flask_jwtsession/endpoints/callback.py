@@ -11,7 +11,7 @@ from ..lifecycle.binding import Binding
 from ..lifecycle.change import sign_in as begin_session
 from ..lifecycle.load import verify
 from ..lifecycle.state import RequestSession, state_of
-from ..providers.sign_in import complete
+from ..providers.sign_in import complete, take_transaction
 from ..targets import chosen_target, default_target, query
 from .failures import TEXTS, answer_provider_error, answer_refusal
 from .posts import bounded_form
@@ -20,17 +20,10 @@ from .redirecting import send_to
 
 def finish(binding: Binding, provider: str) -> Response:
     """Check the authorization response, ask the provider who it is, and sign them in."""
-    response = _finish(binding, provider)
-    # The URL of this request has the code in it.
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-def _finish(binding: Binding, name: str) -> Response:
-    if name == "credentials":
+    if provider == "credentials":
         raise MethodNotAllowed(["POST"])
-    provider = binding.providers.get(name)
-    if provider is None:
+    known = binding.providers.get(provider)
+    if known is None:
         raise refusal(binding, 404, "unknown_provider", "There is no such provider.")
     if request.method == "HEAD":  # which Flask adds to every GET; this one spends a code
         raise MethodNotAllowed(["GET", "POST"])
@@ -41,13 +34,20 @@ def _finish(binding: Binding, name: str) -> Response:
         request.method == "POST" or binding.settings.cookie_samesite == "Strict"
     )
     parameters = bounded_form(binding) if request.method == "POST" else query()
+    sent = dict(parameters.lists())
     try:
-        arrival = complete(state, provider, dict(parameters.lists()))
+        transaction = take_transaction(state, known, sent)
     except ProviderError as error:
-        if error.reason == "state" and _is_signed_in(state):
+        if _is_signed_in(state):
             # The Back button, or a second click; the first one worked.
             return send_to(binding, default_target(binding))
         return answer_provider_error(binding, error, "OAuthCallbackError")
+    try:
+        arrival = complete(known, transaction, sent)
+    except ProviderError as error:
+        return answer_provider_error(
+            binding, error, "OAuthCallbackError", target=transaction.target
+        )
     try:
         begin_session(
             state,
@@ -67,12 +67,12 @@ def _finish(binding: Binding, name: str) -> Response:
         prefix = binding.settings.config_prefix
         binding.security_log.warning(
             "provider too_large",
-            f"A sign-in with {provider.name} did not work: {error}; with "
+            f"A sign-in with {known.name} did not work: {error}; with "
             f"{prefix}_PROVIDER_TOKENS = 'none' its tokens are not kept.",
         )
         _, title, detail = TEXTS["Configuration"]
         raise refusal(binding, error.status, error.code, detail, title=title) from None
-    return _go_on(binding, chosen_target(binding, arrival.target))
+    return _go_on(binding, chosen_target(binding, transaction.target))
 
 
 def _go_on(binding: Binding, target: str) -> Response:

@@ -6,7 +6,7 @@ from flask import Response
 
 from ..answers import refusal, refusal_page
 from ..lifecycle.binding import Binding
-from ..targets import page_path, query
+from ..targets import allowed_target, page_path, query, requested_target
 from .failures import TEXTS
 from .redirecting import redirect_to, wants_problem
 
@@ -15,7 +15,8 @@ def show(binding: Binding) -> Response:
     """The built-in page, or a redirect to the application's own."""
     code = query().get("error")
     if "error" in binding.settings.pages:
-        return redirect_to(page_path(binding, "error", error=code))
+        target = allowed_target(binding, requested_target())
+        return redirect_to(page_path(binding, "error", error=code, callbackUrl=target))
     code = code if code in TEXTS else "Default"
     status, title, detail = TEXTS[code]
     if wants_problem():

@@ -31,16 +31,20 @@ TEXTS = {
 }
 
 
-def answer_provider_error(binding: Binding, error: ProviderError, code: str) -> Response:
+def answer_provider_error(
+    binding: Binding, error: ProviderError, code: str, *, target: str | None = None
+) -> Response:
     """The answer to a sign-in with a provider that failed.
 
     :param code: Auth.js's, for the error page
+    :param target: where the person wanted to go, and may still after another attempt
     """
     log_provider_error(binding, error)
     if is_authjs_client() or ("error" in binding.settings.pages and not wants_problem()):
-        return send_to(binding, page_path(binding, "error", error=code))
+        return send_to(binding, page_path(binding, "error", error=code, callbackUrl=target))
     _, title, detail = TEXTS[code]
-    raise refusal(binding, error.status, error.code, detail, title=title)
+    again = page_path(binding, "sign_in", callbackUrl=target)
+    raise refusal(binding, error.status, error.code, detail, title=title, again=again)
 
 
 def answer_refusal(binding: Binding, error: SignInRefused) -> Response:

@@ -73,7 +73,7 @@ def start(binding: Binding, fields: Fields, provider: str) -> Response:
             max_age=max_age,
         )
     except ProviderError as error:
-        return answer_provider_error(binding, error, "OAuthSignInError")
+        return answer_provider_error(binding, error, "OAuthSignInError", target=target)
     return send_to(binding, url)
 
 

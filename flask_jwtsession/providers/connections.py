@@ -1,52 +1,90 @@
-"""Connections that come to an end.
+"""Exchanges that come to an end.
 
-A socket's timeout starts anew with every byte. Whoever answers with one byte at a time, in time,
-could hold a thread for hours. The body of an answer is cut
-off where it is read; the head is read by the standard library, and here is what cuts that off.
+A socket's timeout starts anew with every byte: whoever answers with one byte at a time, in time,
+could hold a thread for hours. So there is a timer for all of an exchange, which shuts the socket.
 """
 
 from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from contextvars import ContextVar
 from threading import Timer
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+_exchange: ContextVar[TimeLimit | None] = ContextVar("jwtsession_exchange", default=None)
 
-class _Ending:
-    """A connection's ``getresponse``, which reads the head of an answer, in limited time."""
 
-    sock: socket.socket | None
-    timeout: float | None
+class TimeLimit:
+    """The time that a request and its whole answer may take, while this is entered, on connections
+    of an :class:`EndingAdapter`. Behind a proxy it is the proxy's to see to.
 
-    def getresponse(self) -> Any:
-        get: Any = super()
-        if self.timeout is None:
-            return get.getresponse()
-        timer = Timer(self.timeout, self._end)
-        timer.daemon = True
-        timer.start()
-        try:
-            return get.getresponse()
-        finally:
-            timer.cancel()
+    :ivar is_over: whether it took longer; what was read then is not the whole answer, though it may
+        look so
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._connection: Any = None
+        self._socket: socket.socket | None = None
+        self._timer = Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._reset = _exchange.set(self)
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        _exchange.reset(self._reset)
+
+    def watch(self, connection: Any) -> None:
+        """Shut the socket of ``connection`` when the time is over."""
+        if self.is_over:
+            raise TimeoutError
+        self._connection = connection
+        # The connection forgets it when the answer is to be its last.
+        self._socket = connection.sock
 
     def _end(self) -> None:
-        if self.sock is not None:
+        self.is_over = True
+        sock = self._socket or getattr(self._connection, "sock", None)
+        if sock is not None:
             with suppress(OSError):
                 # Of the plain socket, for TLS too: that one's own is not for another thread.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class _HTTP(_Ending, HTTPConnection):
+class _Watched:
+    sock: socket.socket | None
+
+    def connect(self) -> None:
+        _watch(self)
+        base: Any = super()
+        base.connect()
+
+    def getresponse(self) -> Any:
+        _watch(self)
+        base: Any = super()
+        return base.getresponse()
+
+
+class _HTTP(_Watched, HTTPConnection):
     pass
 
 
-class _HTTPS(_Ending, HTTPSConnection):
+class _HTTPS(_Watched, HTTPSConnection):
     pass
 
 
@@ -59,10 +97,14 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class EndingAdapter(HTTPAdapter):
-    """An adapter of requests whose answers have to begin, and their heads to end, in the time that
-    a read may take. Behind a proxy that is the proxy's to see to.
-    """
+    """An adapter of requests whose exchanges a :class:`TimeLimit` ends."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _watch(connection: _Watched) -> None:
+    limit = _exchange.get()
+    if limit is not None:
+        limit.watch(connection)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any, NoReturn
 from urllib.parse import quote_plus
 
@@ -15,13 +15,13 @@ from urllib3.exceptions import HTTPError
 
 from ..exceptions import ProviderError
 from ..tokens import strict_json
-from .connections import EndingAdapter
+from .connections import EndingAdapter, TimeLimit
 from .metadata import Metadata
 from .presets import Preset
 from .reasons import Unusable
 from .settings import ProviderSettings
 
-#: Seconds, by default: until the connection stands, until an answer begins, and until it has ended.
+#: Seconds that one read may take by default; a whole answer may take twice as long.
 TIMEOUT = 5.0
 #: Bytes of an answer. The largest documents, key sets, are a tenth of it.
 MAX_BODY = 512 * 1024
@@ -60,14 +60,15 @@ class ProviderSession(OAuth2Session):  # type: ignore[misc]  # Authlib has no ty
             "headers": {**headers, "Accept-Encoding": "identity"},
             "stream": True,
         }
-        timeout = self.default_timeout or TIMEOUT
-        self.default_timeout = timeout
-        started = monotonic()
-        response: Response = super().request(method, url, withhold_token, auth, **kwargs)
-        try:
-            body = _read(response, deadline=started + 2 * timeout)
-        finally:
-            response.close()
+        self.default_timeout = self.default_timeout or TIMEOUT
+        with TimeLimit(2 * self.default_timeout) as limit:
+            response: Response = super().request(method, url, withhold_token, auth, **kwargs)
+            try:
+                body = _read(response)
+            finally:
+                response.close()
+        if limit.is_over:
+            raise Unusable("too_slow")
         # What a Response has once it was read; Authlib's hooks of an application see it whole.
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
@@ -117,7 +118,8 @@ class TokenRefused(Unusable):
     def __init__(self, error: object) -> None:
         super().__init__("token_refused")
         #: One of the RFC's codes, such as ``"invalid_grant"``; None for a text that is no code.
-        self.error = error if isinstance(error, str) and error.isidentifier() else None
+        is_code = isinstance(error, str) and re.fullmatch("[A-Za-z_]{1,40}", error)
+        self.error = str(error) if is_code else None
 
 
 def read_json(response: Response) -> Any:
@@ -198,7 +200,7 @@ def _auth_method(preset: Preset, metadata: Metadata | None) -> str:
     return "client_secret_basic"
 
 
-def _read(response: Response, *, deadline: float) -> bytes:
+def _read(response: Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise Unusable("encoding")  # nobody asked for one; what it unpacks to nobody knows
     body = bytearray()
@@ -207,8 +209,6 @@ def _read(response: Response, *, deadline: float) -> bytes:
         body += piece
         if len(body) > MAX_BODY:
             raise Unusable("too_large")
-        if monotonic() > deadline:
-            raise Unusable("too_slow")
     return bytes(body)
 
 

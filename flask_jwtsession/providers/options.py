@@ -53,6 +53,26 @@ _OWN_PARAMETERS = {
     "request_uri",
     "url",
 }
+# What Authlib and requests would take for an option of the token request, and not for a parameter.
+_OF_THE_REQUEST = {
+    "allow_redirects",
+    "auth",
+    "authorization_response",
+    "body",
+    "cert",
+    "code",
+    "cookies",
+    "files",
+    "grant_type",
+    "headers",
+    "hooks",
+    "json",
+    "method",
+    "proxies",
+    "stream",
+    "timeout",
+    "verify",
+}
 _SESSION_OPTIONS = {
     "scope",
     "code_challenge_method",
@@ -84,8 +104,11 @@ class Options:
         """The configuration key of an option."""
         return f"{self._registration.name.upper().replace('-', '_')}_{option.upper()}"
 
-    def text(self, option: str, given: object = None) -> str | None:
-        """An option, or else the configuration key of its name. None if there is neither."""
+    def text(self, option: str, given: object = None, *, is_line: bool = True) -> str | None:
+        """An option, or else the configuration key of its name. None if there is neither.
+
+        :param is_line: whether it is one line, as all are but a private key
+        """
         value = self._given.get(option) if given is None else given
         source = f"add_provider({self._registration.name!r}, {option}=…)"
         if value is None:
@@ -95,7 +118,7 @@ class Options:
             return None
         if type(value) is int:  # as from_prefixed_env() makes of digits
             value = str(value)
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        if not isinstance(value, str) or not value.strip() or (is_line and not value.isprintable()):
             raise ConfigError(source, "takes a text that is not empty")
         return value
 
@@ -106,7 +129,7 @@ class Options:
         return value
 
     def client_secret(self, session_options: Mapping[str, Any]) -> str | None:
-        secret = self.text("client_secret")
+        secret = self.text("client_secret", is_line=False)
         method = session_options.get("token_endpoint_auth_method", "client_secret_basic")
         if secret is None and method in ("client_secret_basic", "client_secret_post"):
             raise self._missing(
@@ -241,10 +264,21 @@ class Options:
             )
         return value
 
+    def token_params(self) -> dict[str, str]:
+        parameters = self.mapping("access_token_params")
+        if not _is_collection_of_texts(list(parameters.values())):
+            raise self.error("the values of access_token_params are texts")
+        own = sorted(parameters.keys() & (_OWN_PARAMETERS | _OF_THE_REQUEST))
+        if own:
+            raise self.error(f"access_token_params cannot have {own[0]!r}")
+        return parameters
+
     def mapping(self, option: str) -> dict[str, Any]:
         value = self._given.get(option)
-        if value is not None and not isinstance(value, Mapping):
-            raise self.error(f"{option} is a mapping")
+        if value is not None and not (
+            isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+        ):
+            raise self.error(f"{option} is a mapping of texts to values")
         return dict(value or {})
 
     def _missing(self, option: str, advice: str = "") -> ConfigError:

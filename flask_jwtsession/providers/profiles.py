@@ -86,7 +86,7 @@ def _github_email(emails: object) -> str | None:
 
 
 def _discord_image(profile: Profile, identifier: str | None) -> str | None:
-    if identifier is None or not identifier.isdigit():
+    if identifier is None or not (identifier.isascii() and identifier.isdigit()):
         return None
     avatar = _text(profile, "avatar")
     if avatar is not None:
@@ -94,7 +94,7 @@ def _discord_image(profile: Profile, identifier: str | None) -> str | None:
         return f"https://cdn.discordapp.com/avatars/{identifier}/{avatar}.{extension}"
     # One of a few that everybody has who chose none; by the number in an old name ("ada#1843").
     old_number = _text(profile, "discriminator") or "0"
-    if old_number.isdigit() and old_number != "0":
+    if old_number.isascii() and old_number.isdigit() and old_number != "0":
         number = int(old_number) % 5
     else:
         number = (int(identifier) >> 22) % 6

@@ -157,7 +157,8 @@ class Provider:
         if id_token is None or preset.asks_userinfo:
             profile = self._userinfo(tokens, id_token)
         if id_token is not None:
-            profile |= id_token.claims
+            said = {name: value for name, value in id_token.claims.items() if value is not None}
+            profile |= said
         with calling(self.name, "profile"):
             account_id: object = None if id_token is None else preset.account(id_token.claims)
             user = preset.user(profile) if self._settings.profile is None else {}

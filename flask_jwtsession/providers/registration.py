@@ -80,7 +80,7 @@ def settings_for(registration: Registration, app: Flask) -> ProviderSettings:
         endpoints=endpoints,
         scope=read.scope(is_oidc=issuer is not None),
         authorize_params=read.authorize_params(),
-        token_params=read.mapping("access_token_params"),
+        token_params=read.token_params(),
         session_options=session_options,
         auth_methods=auth_methods,
         compliance_fix=read.compliance_fix(),

@@ -32,14 +32,12 @@ class Arrival:
 
     :ivar authenticated_at: when they proved it there, in epoch seconds; None if it does not say
     :ivar session_id: what the provider calls its session; None if it does not say
-    :ivar target: where they wanted to go
     """
 
     person: Person
     account: Account
     authenticated_at: float | None
     session_id: str | None
-    target: str | None
 
 
 def begin(
@@ -84,27 +82,38 @@ def begin(
     return url
 
 
-def complete(
+def take_transaction(
     state: RequestSession, provider: Provider, parameters: Mapping[str, list[str]]
-) -> Arrival:
-    """Take what the provider sent back with the browser, and ask it who that is.
+) -> Transaction:
+    """The attempt of this browser that an authorization response belongs to. It is over with that.
 
-    :param parameters: of the authorization response
-    :raises ProviderError: of status 400 for a response that does not belong to an attempt of this
-        browser, or says that there was none; of 502 for a provider that did not keep to the rules
+    :param parameters: of the response
+    :raises ProviderError: there is none, or no longer
     """
     transaction = close_transaction(
         state, _single(parameters, "state"), kind="sign_in", provider=provider.name
     )
-    if transaction is None:
-        raise ProviderError(provider.name, "state", status=400)
-    if any(len(parameters.get(name, ())) > 1 for name in ("code", "iss", "error")):
-        raise ProviderError(provider.name, "repeated_parameter", status=400)
     # Taken once. A double click, or a reload, would spend the code a second time; a provider that
     # is strict then takes back what it gave for it (RFC 6749 section 4.1.2).
     now = state.binding.clock()
-    if not provider.used_states.take(transaction.state, until=now + LIFETIME, now=now):
+    if transaction is None or not provider.used_states.take(
+        transaction.state, until=now + LIFETIME, now=now
+    ):
         raise ProviderError(provider.name, "state", status=400)
+    return transaction
+
+
+def complete(
+    provider: Provider, transaction: Transaction, parameters: Mapping[str, list[str]]
+) -> Arrival:
+    """Take what the provider sent back with the browser, and ask it who that is.
+
+    :param parameters: of the authorization response
+    :raises ProviderError: of status 400 for a response that is no good, or says that there was no
+        sign-in; of 502 for a provider that did not keep to the rules
+    """
+    if any(len(parameters.get(name, ())) > 1 for name in ("code", "iss", "error")):
+        raise ProviderError(provider.name, "repeated_parameter", status=400)
     provider.check_authorization_issuer(_single(parameters, "iss"))
     if "error" in parameters:
         raise ProviderError(provider.name, "error_response", status=400)
@@ -123,7 +132,6 @@ def complete(
         account=provider.account(person, tokens),
         authenticated_at=None if id_token is None else id_token.authenticated_at,
         session_id=None if id_token is None else id_token.session_id,
-        target=transaction.target,
     )
 
 

@@ -22,6 +22,9 @@ from ..tokens.claims import LEEWAY
 LIFETIME = 15 * 60
 #: Attempts that one browser can have under way.
 MAX_LIVE = 5
+#: Characters that their cookies have together, the newest not counted. A target may be long, and
+#: servers take 8 KiB of cookies.
+MAX_TOTAL = 4096
 # Cookies looked into at a start: more than that no browser got from us.
 _MAX_READ = 20
 
@@ -93,16 +96,20 @@ def close_transaction(
 
 def _expire_old(state: RequestSession) -> None:
     """Delete what is over or cannot be read, and of the rest all but the newest."""
-    live: list[tuple[float, str, bool]] = []
+    live: list[tuple[float, str, int, bool]] = []
     lines: dict[str, str] = {}
     for number, (name, values) in enumerate(state.sent(state.cookies.login).items()):
         transaction = _read(state, values[0]) if number < _MAX_READ else None
         if transaction is None:
             lines |= state.cookies.login.named(name).delete_lines(sent=())
         else:
-            live.append((transaction.started, name, transaction.form_post))
-    for _, name, form_post in sorted(live)[: max(0, len(live) - MAX_LIVE + 1)]:
-        lines |= state.cookies.login.named(name, cross_site=form_post).delete_lines(sent=())
+            size = len(name) + len(values[0])
+            live.append((transaction.started, name, size, transaction.form_post))
+    total = 0
+    for rank, (_, name, size, form_post) in enumerate(sorted(live, reverse=True), 1):
+        total += size
+        if rank >= MAX_LIVE or total > MAX_TOTAL:
+            lines |= state.cookies.login.named(name, cross_site=form_post).delete_lines(sent=())
     state.lines = {**state.lines, **lines}
 
 
