@@ -150,11 +150,14 @@ class JWTSession(Guards):
         registration = register(
             name, preset=preset, issuer=issuer, profile=profile, options=authlib_options
         )
-        if name in self._registrations:
-            raise ConfigError(f"add_provider({name!r})", "a provider of this name was added before")
-        for app in self._apps:
-            binding = app.extensions[EXTENSION][self.config_prefix]
-            binding.providers[name] = _provider(registration, binding)
+        for other in self._registrations:
+            if other.replace("-", "_") == name.replace("-", "_"):  # they share configuration keys
+                raise ConfigError(f"add_provider({name!r})", f"{other!r} was added before")
+        bindings = [app.extensions[EXTENSION][self.config_prefix] for app in self._apps]
+        # All of them or none: the configuration of one app may be incomplete.
+        providers = [_provider(registration, binding) for binding in bindings]
+        for binding, provider in zip(bindings, providers, strict=True):
+            binding.providers[name] = provider
         self._registrations[name] = registration
 
     # The callbacks. Each is a decorator, may be async, and replaces the one before it.

@@ -30,6 +30,8 @@ Check = Callable[[Binding, Session], Refusal]
 
 _PUBLIC = "_jwtsession_public"
 _FRESH_SECONDS = 15 * 60
+# As many as the sign-in page passes on.
+_MAX_FRESH_SECONDS = 999_999_999
 
 
 class Guards(Access):
@@ -66,8 +68,12 @@ class Guards(Access):
         claim ``auth_time``. A session that an Auth.js server began has none and is never fresh.
         """
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-        if not isinstance(seconds, int | float):
+        if type(seconds) not in (int, float):
             raise TypeError(f"max_age takes seconds or a timedelta, got {max_age!r}")
+        if not 0 <= seconds <= _MAX_FRESH_SECONDS:
+            raise ValueError(
+                f"max_age takes 0 to {_MAX_FRESH_SECONDS} seconds, or a timedelta, got {max_age!r}"
+            )
 
         def check(binding: Binding, session: Session) -> Refusal:
             moment = authenticated_at(state_of(binding))
@@ -78,7 +84,7 @@ class Guards(Access):
                 "fresh_login_required",
                 "Sign in once more to go on.",
                 account=session.account,
-                max_age=max(0, int(seconds)),
+                max_age=int(seconds),
             )
 
         return _applied(self._guard(check), view)

@@ -9,6 +9,7 @@ import pytest
 from blinker import NamedSignal
 from flask import Flask, jsonify
 from flask.testing import FlaskClient
+from hypothesis import settings
 
 from flask_jwtsession import (
     JWTSession,
@@ -26,6 +27,10 @@ from flask_jwtsession import (
 from .integration.provider_sign_in import Browser, make_application
 from .peers.faulty_provider import FaultyProvider
 from .support import Clock, make_app
+
+# How long an example takes is the machine's affair; no test asserts a time.
+settings.register_profile("flask_jwtsession", deadline=None)
+settings.load_profile("flask_jwtsession")
 
 
 @pytest.fixture

@@ -213,7 +213,6 @@ def test_a_method_that_nobody_knows_is_refused(method: Any) -> None:
         [sign],
         [None],
     ],
-    ids=str,
 )
 def test_client_auth_methods_is_a_list_of_methods(methods: Any) -> None:
     error = fault(OIDC, client_auth_methods=methods)

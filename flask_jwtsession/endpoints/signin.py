@@ -22,8 +22,6 @@ _MESSAGES = {
     "SessionRequired": "Sign in to see this page.",
 }
 _OTHER_MESSAGE = "The sign-in did not work. Please try again."
-
-
 _MAX_AGE_DIGITS = 9
 
 

@@ -22,8 +22,10 @@ def token_for_page(state: RequestSession) -> str:
 
 
 def renew(state: RequestSession) -> None:
-    """A new token for a browser that has one: who signs in or out leaves the old one behind."""
-    if state.csrf_token is not None or state.sent(state.cookies.csrf):
+    """A new token for a browser that has one, or may have one that it did not send: who signs in or
+    out leaves the old one behind.
+    """
+    if state.csrf_token is not None or state.cookies_are_withheld or state.sent(state.cookies.csrf):
         state.csrf_token = _issue(state)
 
 

@@ -126,10 +126,11 @@ def url_scheme(value: object) -> str | None:
         return None
     try:
         url = urlsplit(value)
-        is_whole = url.hostname and "@" not in url.netloc and not url.fragment and url.port != 0
+        # No "%" in a host: requests would decode it, after it was judged by what it looks like.
+        is_odd = "@" in url.netloc or "%" in url.netloc or url.fragment or url.port == 0
     except ValueError:
         return None
-    return url.scheme if is_whole and url.scheme in ("https", "http") else None
+    return url.scheme if url.hostname and not is_odd and url.scheme in ("https", "http") else None
 
 
 def _check_endpoint(value: object, issuer: str) -> None:

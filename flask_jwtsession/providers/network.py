@@ -55,7 +55,7 @@ class ProviderSession(OAuth2Session):  # type: ignore[misc]  # Authlib has no ty
         }
         kwargs |= {
             # What follows a redirect carries the code, the client's secret or an access token to an
-            # address that nobody configured (RFC 9700 section 4.11).
+            # address that nobody configured.
             "allow_redirects": False,
             "headers": {**headers, "Accept-Encoding": "identity"},
             "stream": True,

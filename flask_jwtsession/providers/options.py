@@ -119,7 +119,7 @@ class Options:
         if type(value) is int:  # as from_prefixed_env() makes of digits
             value = str(value)
         if not isinstance(value, str) or not value.strip() or (is_line and not value.isprintable()):
-            raise ConfigError(source, "takes a text that is not empty")
+            raise ConfigError(source, "takes a text that is not empty, of one line")
         return value
 
     def required_text(self, option: str) -> str:
@@ -129,8 +129,9 @@ class Options:
         return value
 
     def client_secret(self, session_options: Mapping[str, Any]) -> str | None:
-        secret = self.text("client_secret", is_line=False)
         method = session_options.get("token_endpoint_auth_method", "client_secret_basic")
+        # A method of the application's own may take a private key, which has several lines.
+        secret = self.text("client_secret", is_line=method in _AUTH_METHODS)
         if secret is None and method in ("client_secret_basic", "client_secret_post"):
             raise self._missing(
                 "client_secret",
@@ -161,6 +162,8 @@ class Options:
                 raise self._missing("issuer")
             return None, None
         self._check_url("issuer", issuer)
+        if "?" in issuer:  # OpenID Connect Discovery 1.0 section 3
+            raise self.error(f"an issuer has no query, got {issuer!r}")
         return issuer, url or discovery_url(issuer)
 
     def endpoints(self) -> dict[str, str | None]:
@@ -226,7 +229,8 @@ class Options:
         timeout = options.get("default_timeout", 1)
         if type(timeout) not in (int, float) or not 0 < timeout <= 60:
             raise self.error(f"the timeout is a number of seconds up to 60, got {timeout!r}")
-        if options.get("verify", True) is not True and not isinstance(options["verify"], str):
+        verify = options.get("verify", True)
+        if verify is not True and not (isinstance(verify, str) and verify.strip()):
             raise self.error(
                 "verify is the path of a file of certificates; they are always checked"
             )
@@ -296,7 +300,8 @@ class Options:
         """Refuse what a secret must not be sent to."""
         scheme = url_scheme(value)
         if scheme is None:
-            raise self.error(f"{option} takes a URL (https://id.example.com), got {value!r}")
+            got = "one with a password" if "@" in str(value) else repr(value)
+            raise self.error(f"{option} takes a URL (https://id.example.com), got {got}")
         if scheme != "https" and not (self._may_use_http or is_loopback(str(value))):
             raise self.error(
                 f"{option} is not https: {value!r}. Plain http is for loopback, debug and testing."

@@ -32,6 +32,7 @@ class Preset:
     :ivar asks_userinfo: whether the ID token leaves out what the userinfo endpoint has
     :ivar confirms_login: whether it can be asked to let the person log in once more, and says when
         they did
+    :ivar least_max_age: seconds; it does not do well with a ``max_age`` below that
     :ivar hint_parameter: what it calls ``login_hint``
     :ivar sign_out_parameters: what its end-session endpoint calls the parameters that it takes
     :ivar account: the provider account id, by the ID token's claims
@@ -48,6 +49,7 @@ class Preset:
     more: Mapping[str, str] = field(default_factory=dict)
     asks_userinfo: bool = True
     confirms_login: bool = True
+    least_max_age: int = 60
     hint_parameter: str = "login_hint"
     sign_out_parameters: Mapping[str, str] = field(default_factory=lambda: STANDARD_SIGN_OUT)
     user: Callable[[Profile], User] = profiles.standard_user
@@ -81,6 +83,7 @@ PRESETS: Mapping[str, Preset] = {
         published_issuer=_microsoft_issuer,
         auth_method=_POST,
         asks_userinfo=False,  # it has less there than in the ID token
+        least_max_age=300,  # after the login; its ID token ends then, too
         user=profiles.microsoft_user,
         account=profiles.microsoft_account,
     ),

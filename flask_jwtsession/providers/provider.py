@@ -21,6 +21,9 @@ from .replay import Once
 from .settings import ProviderSettings
 from .token_response import TokenResponse, read_token_response
 
+#: Characters. With the provider's name it becomes ``sub``, which may not be of any length.
+_MAX_ACCOUNT_ID_LENGTH = 512
+
 
 @dataclass(frozen=True)
 class Person:
@@ -86,7 +89,10 @@ class Provider:
             **{hint if name == "login_hint" else name: parameters[name] for name in parameters},
         }
         if max_age is not None:
-            asked |= _once_more(asked.get("prompt", ""), max_age)
+            asked |= {
+                "prompt": _with_login(asked.get("prompt", "")),
+                "max_age": str(max(self._settings.preset.least_max_age, int(max_age))),
+            }
         if self.type == "oidc":
             asked["nonce"] = nonce
         with open_session(self._settings, metadata) as session:
@@ -168,7 +174,7 @@ class Provider:
             account_id = user.get("id")
         if isinstance(account_id, int) and not isinstance(account_id, bool):
             account_id = str(account_id)
-        if not isinstance(account_id, str) or not account_id:
+        if not isinstance(account_id, str) or not 0 < len(account_id) <= _MAX_ACCOUNT_ID_LENGTH:
             raise self._refused("profile_without_id", status=502)
         return Person(account_id, {"id": account_id, **user}, profile)
 
@@ -269,9 +275,8 @@ class Provider:
         return ProviderError(self.name, reason, status=status)
 
 
-def _once_more(prompt: str, max_age: float) -> dict[str, str]:
+def _with_login(prompt: str) -> str:
     """``login`` among the prompts, beside ``consent`` where that is configured: some providers give
-    a refresh token for it only. And no less than a minute: some let their ID token end then, too.
+    a refresh token for it only.
     """
-    words = [word for word in prompt.split() if word not in ("none", "login")]
-    return {"prompt": " ".join(["login", *words]), "max_age": str(max(60, int(max_age)))}
+    return " ".join(["login", *(word for word in prompt.split() if word not in ("none", "login"))])

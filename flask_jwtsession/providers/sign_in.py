@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask import request, url_for
+from flask import url_for
 
 from ..exceptions import ProviderError
 from ..lifecycle.binding import Binding
 from ..lifecycle.state import RequestSession
 from ..session import Account
-from ..targets import absolute
+from ..targets import absolute, query
 from .transactions import LIFETIME, Transaction, close_transaction, new_state, open_transaction
 
 if TYPE_CHECKING:  # imported when the first provider is added
@@ -153,9 +153,9 @@ def redirect_uri(state: RequestSession, provider: Provider) -> str:
 
 def open_parameters() -> dict[str, str]:
     """What the query of the current request asks of the provider, as far as it may."""
-    found = {}
+    found, asked = {}, query()
     for name in OPEN_PARAMETERS:
-        values = request.args.getlist(name)
+        values = asked.getlist(name)
         if len(values) == 1 and 0 < len(values[0]) <= _MAX_PARAMETER_LENGTH:
             found[name] = values[0]
     return found

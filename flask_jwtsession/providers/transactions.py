@@ -8,7 +8,7 @@ too: that is how a callback finds its cookie.
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hmac import compare_digest
 from typing import Any, Literal
 
@@ -58,15 +58,12 @@ def new_state() -> str:
 
 def open_transaction(state: RequestSession, transaction: Transaction) -> None:
     """Give the browser the cookie of ``transaction``; the oldest ones too many are deleted."""
-    cookies = state.cookies
     _expire_old(state)
-    cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
-    lines = cookie.set_lines(
-        cookies.login_tokens.encode(strict_json.dump(asdict(transaction))),
-        sent=(),
-        expires=transaction.started + LIFETIME,
-        now=transaction.started,
-    )
+    lines = _set_lines(state, transaction)
+    if len(lines) > 1:
+        # It is too long for one cookie, and chunks nobody would find again, nor delete. The way
+        # back is the only part that can be long, and can be done without.
+        lines = _set_lines(state, replace(transaction, target=None))
     state.lines = {**state.lines, **lines}
 
 
@@ -92,6 +89,16 @@ def close_transaction(
     ):
         return None
     return transaction
+
+
+def _set_lines(state: RequestSession, transaction: Transaction) -> dict[str, str]:
+    cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
+    return cookie.set_lines(
+        state.cookies.login_tokens.encode(strict_json.dump(asdict(transaction))),
+        sent=(),
+        expires=transaction.started + LIFETIME,
+        now=transaction.started,
+    )
 
 
 def _expire_old(state: RequestSession) -> None:
