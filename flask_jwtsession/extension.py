@@ -116,6 +116,7 @@ class JWTSession(Guards):
         preset: str | None = None,
         issuer: str | None = None,
         profile: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        label: str | None = None,
         **authlib_options: Any,
     ) -> None:
         """Let people sign in with a provider of OpenID Connect, or of OAuth 2.0 only.
@@ -138,6 +139,8 @@ class JWTSession(Guards):
             metadata is found
         :param profile: ``(profile) -> user``: makes the user mapping (``id``, ``name``, ``email``,
             ``image``) of what the provider says; an OAuth 2.0 provider without a preset needs it
+        :param label: what people call it, on the sign-in page; by default the preset's, or made of
+            ``name``
         :param authlib_options: Authlib's options of an OAuth client: ``client_kwargs`` (``scope``,
             ``token_endpoint_auth_method``, ``timeout`` in seconds, …), ``authorize_params``,
             ``authorize_url``, ``access_token_url``, ``access_token_params``,
@@ -148,7 +151,12 @@ class JWTSession(Guards):
         from .providers.registration import register
 
         registration = register(
-            name, preset=preset, issuer=issuer, profile=profile, options=authlib_options
+            name,
+            preset=preset,
+            issuer=issuer,
+            profile=profile,
+            label=label,
+            options=authlib_options,
         )
         for other in self._registrations:
             if other.replace("-", "_") == name.replace("-", "_"):  # they share configuration keys

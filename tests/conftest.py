@@ -9,7 +9,7 @@ import pytest
 from blinker import NamedSignal
 from flask import Flask, jsonify
 from flask.testing import FlaskClient
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from flask_jwtsession import (
     JWTSession,
@@ -29,7 +29,9 @@ from .peers.faulty_provider import FaultyProvider
 from .support import Clock, make_app
 
 # How long an example takes is the machine's affair; no test asserts a time.
-settings.register_profile("flask_jwtsession", deadline=None)
+settings.register_profile(
+    "flask_jwtsession", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("flask_jwtsession")
 
 

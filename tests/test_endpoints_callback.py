@@ -559,9 +559,10 @@ def test_sec_171_another_body_is_refused(
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize("query", ["?%ff=1", "?state=%ff", "?state=a&state=b", "?"])
+@pytest.mark.parametrize("query", ["\xff=1", "state=\xff", "state=a&state=b", ""])
 def test_sec_171_a_broken_query_is_a_400(browser: Browser, query: str) -> None:
-    assert browser.come_back(f"/auth/callback/op{query}").status_code == 400
+    answer = browser.client.get("/auth/callback/op", environ_overrides={"QUERY_STRING": query})
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("name", ["code", "iss", "error"])

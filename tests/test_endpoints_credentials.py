@@ -406,3 +406,21 @@ def test_a_large_form_that_a_hook_has_read_before_is_refused_too(app: Flask) -> 
         "/auth/callback/credentials", data=fields, headers=SAME_ORIGIN
     )
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize("identifier", ["github|7", "github|"])
+def test_sec_177_nobody_chooses_the_sub_of_a_providers_account(
+    app: Flask, auth: JWTSession, identifier: str
+) -> None:
+    """Where people choose their user name, and the user name is the id."""
+    auth.add_provider("github", client_id="x", client_secret="y")
+    auth.credentials(lambda fields: {"id": fields["username"]})
+    client = app.test_client()
+    refused = client.post(
+        "/auth/callback/credentials", json={"username": identifier}, headers=SAME_ORIGIN
+    )
+    assert session_token(refused) is None
+    let_in = client.post(
+        "/auth/callback/credentials", json={"username": "gitlab|7"}, headers=SAME_ORIGIN
+    )
+    assert session_token(let_in) is not None

@@ -65,7 +65,7 @@ def test_sec_090_a_sign_in_without_a_login_there_is_not_fresh(browser: Browser) 
 
 def test_sec_175_a_login_that_was_too_long_ago_is_refused(browser: Browser) -> None:
     started = fresh(browser)
-    browser.provider.seconds_since_sign_in = 76  # a minute, and the leeway
+    browser.provider.seconds_since_sign_in = 61
     answer = browser.come_back(browser.approve(started))
     assert answer.status_code == 502
     assert browser.is_signed_in()  # as before

@@ -373,3 +373,60 @@ def test_what_cannot_be_fetched_is_not_there_soon(document: Document[str], sourc
     assert document.soon(DEADLINE) is None
     assert document.soon(DEADLINE) is None
     assert source.fetches == 1
+
+
+# A provider that hangs.
+
+
+def test_sec_233_what_took_long_to_fail_is_not_tried_again_for_longer(clock: Clock) -> None:
+    """Or every thread would be at it most of the time."""
+    fetches: list[float] = []
+
+    def hang() -> str:
+        fetches.append(clock.now)
+        clock.advance(10)
+        raise ProviderError("op", "metadata_unreachable")
+
+    document = Document(hang, clock)
+    refused(document.get)
+    clock.advance(49)
+    refused(document.get)
+    assert len(fetches) == 1
+    clock.advance(1)
+    refused(document.get)
+    assert len(fetches) == 2
+
+
+def test_sec_233_after_a_failure_only_one_thread_waits(
+    document: Document[str], source: Source, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    source.reason = "metadata_unreachable"
+    refused(document.get)
+    clock.advance(FAILURE_AGE)
+    with source.held_up():
+        first = threads.submit(document.get)
+        assert source.begun.wait(DEADLINE)
+        assert refused(document.get).reason == "metadata_unreachable"  # at once
+        source.reason = None
+    assert first.result(DEADLINE) == "document 2"
+    assert document.get() == "document 2"
+
+
+def test_what_came_after_a_failure_makes_it_forgotten(
+    document: Document[str], source: Source, clock: Clock
+) -> None:
+    source.reason = "metadata_unreachable"
+    refused(document.get)
+    clock.advance(FAILURE_AGE)
+    source.reason = None
+    document.get()
+    clock.advance(BETWEEN_REFETCHES)
+    clock.now -= FAILURE_AGE  # back to where the failure would count
+    assert document.newer() == "document 3"
+
+
+def test_many_who_cannot_wait_start_one_fetch(document: Document[str], source: Source) -> None:
+    with source.held_up():
+        assert [document.soon(0.001) for _ in range(5)] == [None] * 5
+        assert source.fetches == 1
+    assert document.soon(DEADLINE) == "document 1"

@@ -162,6 +162,7 @@ def impatient() -> Iterator[Any]:
 def settings_of(**more: Any) -> ProviderSettings:
     honest: dict[str, Any] = {
         "name": "op",
+        "label": "Op",
         "preset": Preset(label="Op"),
         "profile": None,
         "client_id": CLIENT_ID,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask import Flask
 
-from flask_jwtsession import JWTSession
+from flask_jwtsession import ConfigError, JWTSession
 
 from .browsing import problem_code
 from .integration.provider_sign_in import Browser, make_application
@@ -67,6 +67,17 @@ def test_sec_174_a_parameter_that_comes_twice_or_is_too_long_is_left_out(browser
     )
     sent = dict(parse_qsl(urlsplit(started.headers["Location"]).query))
     assert not {"prompt", "login_hint"} & sent.keys()
+
+
+def test_sec_174_a_query_that_is_no_utf_8_is_refused(browser: Browser) -> None:
+    """As a server may pass it on: the raw byte, and not its escape."""
+    answer = browser.client.post(
+        "/auth/signin/op",
+        headers=SAME_ORIGIN,
+        environ_overrides={"QUERY_STRING": "login_hint=\xff"},
+    )
+    assert answer.status_code == 400
+    assert browser.transactions() == []
 
 
 def test_a_hint_is_called_what_github_calls_it(clock: Clock) -> None:
@@ -188,6 +199,50 @@ def test_the_sign_in_page_has_a_button_for_each_provider(clock: Clock) -> None:
     assert 'action="/auth/signin/github"' in page
     assert page.count('name="callbackUrl" value="/after"') == 2
     assert 'name="username"' not in page
+
+
+def test_a_label_is_what_people_call_it(clock: Clock) -> None:
+    app, auth = make_app(clock)
+    auth.add_provider("github", client_id="x", client_secret="y")
+    auth.add_provider(
+        "work", preset="github", label="our <GitHub>", client_id="x", client_secret="y"
+    )
+    client = app.test_client()
+    page = client.get("/auth/signin").get_data(as_text=True)
+    assert "Sign in with GitHub" in page
+    assert "Sign in with our &lt;GitHub&gt;" in page
+    assert client.get("/auth/providers").get_json()["work"]["name"] == "our <GitHub>"
+
+
+def test_names_that_share_their_configuration_keys_are_refused(clock: Clock) -> None:
+    _, auth = make_app(clock)
+    auth.add_provider("my-op", issuer="https://a.example", client_id="x", client_secret="y")
+    with pytest.raises(ConfigError, match="'my-op' was added before"):
+        auth.add_provider("my_op", issuer="https://b.example", client_id="x", client_secret="y")
+
+
+def test_github_enterprise_is_asked_for_everything_itself(
+    clock: Clock, provider: FaultyProvider
+) -> None:
+    app, auth = make_app(clock)
+    auth.add_provider(
+        "github",
+        authorize_url=provider.url("authorize"),
+        access_token_url=provider.url("token"),
+        userinfo_endpoint=provider.url("userinfo"),
+        client_id=provider.client_id,
+        client_secret=provider.client_secret,
+        client_kwargs={"token_endpoint_auth_method": "client_secret_basic", "scope": "openid"},
+    )
+    provider.user |= {"id": 7, "login": "ada", "name": None}
+    browser = Browser(app, provider)
+    started = browser.client.post("/auth/signin/github", headers=SAME_ORIGIN)
+    back = browser.come_back(browser.approve(started))
+    assert back.status_code == 302
+    public = browser.client.get("/auth/session").get_json()
+    assert public["user"] == {"name": "ada", "email": None, "image": None}
+    # What GitHub has below /user, and this provider has not: the person is known without.
+    assert [one.path for one in provider.requests_to("elsewhere")] == ["/userinfo/emails?"]
 
 
 def test_a_provider_added_before_the_app_is_there_for_every_app() -> None:

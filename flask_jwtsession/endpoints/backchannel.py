@@ -26,22 +26,22 @@ def log_out(binding: Binding, provider: str) -> Response:
     if len(sent) != 1:
         return _refused(binding, "logout_token")
     try:
-        account_id, session_id, identifier = known.verify_logout_token(sent[0])
+        logout = known.verify_logout_token(sent[0])
     except Untrusted as error:
         return _refused(binding, str(error))
     except ProviderError as error:
         return _refused(binding, error.reason)
     now = binding.clock()
-    if not known.used_logout_tokens.take(identifier, until=now + _REMEMBERED, now=now):
+    if not known.used_logout_tokens.take(logout.jti, until=now + _REMEMBERED, now=now):
         return _refused(binding, "jti")
     try:
         # With both, it is the one session (section 2.7).
-        if session_id is not None:
-            binding.revocations.revoke_provider_session(known.name, session_id)
-        elif account_id is not None:
-            binding.revocations.revoke_account(known.name, account_id)
+        if logout.session_id is not None:
+            binding.revocations.revoke_provider_session(known.name, logout.session_id)
+        elif logout.account_id is not None:
+            binding.revocations.revoke_account(known.name, logout.account_id)
     except RevocationUnavailable as error:
-        known.used_logout_tokens.give_back(identifier)
+        known.used_logout_tokens.give_back(logout.jti)
         return _refused(binding, error.code)
     return Response(status=200)
 

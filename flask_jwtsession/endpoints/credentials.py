@@ -33,6 +33,8 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
         if not user:
             return _wrong(binding, requested)
         user = require_mapping(user, "credentials callback")
+        if _is_a_providers(binding, user.get("id")):
+            return _wrong(binding, requested)
         account = Account(
             provider="credentials", type="credentials", provider_account_id=str(user.get("id"))
         )
@@ -40,6 +42,14 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
     except SignInRefused as refused:
         return answer_refusal(binding, refused)
     return send_to(binding, chosen_target(binding, requested))
+
+
+def _is_a_providers(binding: Binding, identifier: object) -> bool:
+    """Whether this user would have the ``sub`` of somebody's account at a provider. An id that
+    people choose for themselves must not let them.
+    """
+    name, bar, _ = str(identifier).partition("|")
+    return bool(bar) and name in binding.providers
 
 
 def _wrong(binding: Binding, requested: object) -> Response:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 MAX_AGE = 3600
 #: Seconds between two fetches for a key that the document does not have.
 BETWEEN_REFETCHES = 30
-#: Seconds for which a failure is remembered.
+#: Seconds for which a failure is remembered at least.
 FAILURE_AGE = 5
 
 _log = logging.getLogger("flask_jwtsession")
@@ -39,54 +39,64 @@ class Document(Generic[T]):
         self._kept: T | None = None
         self._fetched_at = self._refetched_at = float("-inf")
         self._failed_at = float("-inf")
+        self._failure_age: float = FAILURE_AGE
         self._failure: ProviderError | None = None
+        self._thread: Thread | None = None
 
     def get(self) -> T:
         """The document. Raises :exc:`ProviderError` if there is none, and none can be had."""
         kept = self._kept
         if kept is not None and self._is_within(MAX_AGE, self._fetched_at):
             return kept
-        if kept is None:
-            with self._lock:
-                return self._fetched() if self._kept is None else self._kept
-        if self._lock.acquire(blocking=False):
-            try:
-                return self._fetched()
-            except ProviderError:
-                return kept
-            finally:
-                self._lock.release()
-        return kept
+        # Who waits for another's fetch waits for the first one only. If that one failed, the
+        # provider may hang, and so would every thread of this process.
+        if not self._lock.acquire(blocking=kept is None and self._failure is None):
+            return self._current()
+        try:
+            return self._fetched() if self._kept is kept else self._current()
+        except ProviderError:
+            if kept is None:
+                raise
+            return kept
+        finally:
+            self._lock.release()
 
     def soon(self, seconds: float) -> T | None:
         """The document, if it can be had within ``seconds``; otherwise its fetching goes on."""
         if self._kept is None:
-            thread = Thread(target=self._try, daemon=True)
-            thread.start()
-            thread.join(seconds)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = Thread(target=self._try, daemon=True)
+                self._thread.start()
+            self._thread.join(seconds)
         return self._kept
 
     def newer(self) -> T:
-        """The document, fetched anew unless that was done a moment ago."""
-        with self._lock:
-            if self._is_within(BETWEEN_REFETCHES, self._refetched_at) and self._kept is not None:
-                return self._kept
+        """The document, fetched anew unless that was done a moment ago, or is being done."""
+        kept = self._kept
+        if not self._lock.acquire(blocking=self._failure is None):
+            return self._current()
+        try:
+            if kept is not None and self._is_within(BETWEEN_REFETCHES, self._refetched_at):
+                return self._current()
             self._refetched_at = self._clock()
             return self._fetched()
+        finally:
+            self._lock.release()
 
     def _try(self) -> None:
         with suppress(ProviderError):
             self.get()
 
     def _fetched(self) -> T:
-        if self._failure is not None and self._is_within(FAILURE_AGE, self._failed_at):
-            raise ProviderError(
-                self._failure.provider, self._failure.reason, detail=self._failure.detail
-            )
+        if self._failure is not None and self._is_within(self._failure_age, self._failed_at):
+            raise _again(self._failure)
+        began = self._clock()
         try:
             self._kept = self._fetch()
         except ProviderError as error:
             self._failure, self._failed_at = error, self._clock()
+            # What took long to fail is not tried again for longer.
+            self._failure_age = max(FAILURE_AGE, 5 * (self._failed_at - began))
             if self._kept is not None:
                 _log.warning(
                     "What the provider %s publishes is out of date, and cannot be had anew: %s",
@@ -97,6 +107,20 @@ class Document(Generic[T]):
         self._failure, self._fetched_at = None, self._clock()
         return self._kept
 
+    def _current(self) -> T:
+        """What there is while, or after, another thread fetches it."""
+        # In this order: a fetch puts the document there first, and takes the failure away then.
+        failure, kept = self._failure, self._kept
+        if kept is None and failure is not None:
+            raise _again(failure)
+        assert kept is not None  # noqa: S101 - one of the two is there after the first fetch
+        return kept
+
     def _is_within(self, seconds: float, moment: float) -> bool:
         # A clock that was set back makes an age negative; nothing is younger than now.
         return 0 <= self._clock() - moment < seconds
+
+
+def _again(failure: ProviderError) -> ProviderError:
+    """For another thread: an exception that was raised has the traceback of its own."""
+    return ProviderError(failure.provider, failure.reason, detail=failure.detail)

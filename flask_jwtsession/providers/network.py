@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from ..tokens import strict_json
 from .connections import EndingAdapter, TimeLimit
 from .metadata import Metadata
 from .presets import Preset
-from .reasons import Unusable
+from .reasons import Unusable, error_code
 from .settings import ProviderSettings
 
 #: Seconds that one read may take by default; a whole answer may take twice as long.
@@ -118,8 +117,7 @@ class TokenRefused(Unusable):
     def __init__(self, error: object) -> None:
         super().__init__("token_refused")
         #: One of the RFC's codes, such as ``"invalid_grant"``; None for a text that is no code.
-        is_code = isinstance(error, str) and re.fullmatch("[A-Za-z_]{1,40}", error)
-        self.error = str(error) if is_code else None
+        self.error = error_code(error)
 
 
 def read_json(response: Response) -> Any:

@@ -9,6 +9,7 @@ from flask import Flask
 
 from ..exceptions import ConfigError
 from .metadata import discovery_url, is_loopback, issuer_of_discovery_url, url_scheme
+from .presets import PRESETS
 from .settings import Registration
 from .signed_tokens import ALGORITHMS
 
@@ -162,6 +163,8 @@ class Options:
                 raise self._missing("issuer")
             return None, None
         self._check_url("issuer", issuer)
+        if issuer_of_discovery_url(issuer) is not None:
+            raise self.error(f"{issuer!r} is where the metadata is, and not the issuer")
         if "?" in issuer:  # OpenID Connect Discovery 1.0 section 3
             raise self.error(f"an issuer has no query, got {issuer!r}")
         return issuer, url or discovery_url(issuer)
@@ -182,7 +185,8 @@ class Options:
             if endpoints.get(_ENDPOINTS[option]) is None:
                 raise self.error(
                     "takes issuer= for OpenID Connect, or else authorize_url=, access_token_url= "
-                    f"and userinfo_endpoint=; {option} is missing"
+                    f"and userinfo_endpoint=; {option} is missing. The presets, which need none "
+                    f"of them, are {', '.join(PRESETS)}."
                 )
         if self._registration.profile is None and not self._registration.is_known:
             raise self.error(
@@ -288,7 +292,8 @@ class Options:
     def _missing(self, option: str, advice: str = "") -> ConfigError:
         name = self._registration.name
         return ConfigError(
-            self.key(option), f"is not set, and add_provider({name!r}) needs it{advice}"
+            self.key(option),
+            f"is not set in app.config, and add_provider({name!r}) needs it{advice}",
         )
 
     def _url(self, option: str) -> str:

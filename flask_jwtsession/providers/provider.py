@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any
 
 from authlib.common.urls import add_params_to_uri
@@ -40,24 +41,37 @@ class Person:
     profile: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Logout:
+    """What a provider ends by back-channel: every session of an account, or the one that it calls
+    ``session_id``. ``jti`` is the logout token's own name.
+    """
+
+    account_id: str | None
+    session_id: str | None
+    jti: str
+
+
 class Provider:
     """A provider that people of one app can sign in with.
 
     What it publishes is fetched when it is first needed, and kept. Every method that asks it
-    something raises :exc:`ProviderError`, and nothing else, for whatever comes back.
+    something raises :exc:`ProviderError` for whatever comes back, if it is no good.
 
     :param clock: epoch seconds
     """
 
     def __init__(self, settings: ProviderSettings, clock: Callable[[], float]) -> None:
         self.name = settings.name
-        self.label = settings.preset.label
+        self.label = settings.label
         self.type = "oauth" if settings.issuer is None else "oidc"
         #: Whether it can say when a person proved who they are.
         self.confirms_login = self.type == "oidc" and settings.preset.confirms_login
         self.uses_form_post = settings.authorize_params.get("response_mode") == "form_post"
         #: ``state`` values that came back, and the ``jti`` of logout tokens.
         self.used_states, self.used_logout_tokens = Once(), Once()
+        #: Revocations under way at once. A provider that does not answer must not gather threads.
+        self.revocations = BoundedSemaphore(8)
         self._settings = settings
         self._clock = clock
         self._published = Published(settings, clock)
@@ -176,7 +190,9 @@ class Provider:
             account_id = str(account_id)
         if not isinstance(account_id, str) or not 0 < len(account_id) <= _MAX_ACCOUNT_ID_LENGTH:
             raise self._refused("profile_without_id", status=502)
-        return Person(account_id, {"id": account_id, **user}, profile)
+        if self._settings.profile is None or "id" not in user:
+            user["id"] = account_id
+        return Person(account_id, user, profile)
 
     def account(self, person: Person, tokens: TokenResponse) -> Account:
         """How a person signed in, with what this provider gave for it."""
@@ -208,7 +224,7 @@ class Provider:
                 raise Unusable("sub")
             for member, path in self._settings.preset.more.items():
                 # Not everybody allows it, and the person is known without.
-                with suppress(Unusable):
+                with suppress(ProviderError), calling(self.name, "userinfo"):
                     profile[member] = get_json(
                         session,
                         metadata.userinfo_endpoint + path,
@@ -253,23 +269,23 @@ class Provider:
             if response.status_code != 200:
                 raise Unusable(f"status_{response.status_code}")
 
-    def verify_logout_token(self, token: object) -> tuple[str | None, str | None, str]:
-        """The account id and the provider's session id that a logout token names, one of which may
-        be None, and its ``jti``. Raises :exc:`Untrusted`.
-        """
-        issuer = self._published.metadata.get().issuer
-        if issuer is None:
+    def verify_logout_token(self, token: object) -> Logout:
+        """What a logout token says. Raises :exc:`Untrusted` for one that is no good."""
+        if self.type == "oauth":
             raise Untrusted("iss")
         verified = self._published.verified(token)
         subject, session_id = check_logout_token(
-            verified, issuer=issuer, client_id=self._settings.client_id, now=self._clock()
+            verified,
+            issuer=str(self._published.metadata.get().issuer),
+            client_id=self._settings.client_id,
+            now=self._clock(),
         )
         if subject is not None:
             try:
                 subject = self._settings.preset.account(verified.claims)
             except KeyError:
                 raise Untrusted("sub") from None
-        return subject, session_id, verified.claims["jti"]
+        return Logout(subject, session_id, verified.claims["jti"])
 
     def _refused(self, reason: str, *, status: int = 400) -> ProviderError:
         return ProviderError(self.name, reason, status=status)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ..exceptions import ProviderError
 from .documents import Document
 from .metadata import Metadata, check_metadata
 from .network import calling, get_json, open_session
@@ -16,6 +18,7 @@ from .signed_tokens import (
     PublishedKey,
     SignedToken,
     UnknownKey,
+    check_shape,
     read_key_set,
     verify_signature,
 )
@@ -38,6 +41,7 @@ class Published:
         """A token that the provider signed. Raises :exc:`Untrusted`, and :exc:`ProviderError` if
         its keys cannot be had.
         """
+        check_shape(token)  # before anything is fetched: anybody can send anything
         metadata, keys = self.metadata.get(), self._keys.get()
         algorithms = metadata.algorithms if metadata.algorithms is not None else ALGORITHMS
         if self._settings.algorithm is not None:
@@ -53,7 +57,7 @@ class Published:
         if settings.discovery_url is None:
             return _configured_metadata(settings)
         assert settings.published_issuer is not None  # noqa: S101 - there is no discovery without
-        with calling(self._settings.name, "metadata"):
+        with _telling(settings.discovery_url), calling(settings.name, "metadata"):
             document = self._fetch(settings.discovery_url)
             try:
                 return check_metadata(
@@ -74,7 +78,7 @@ class Published:
         url = self.metadata.get().jwks_uri
         if url is None:
             return ()
-        with calling(self._settings.name, "keys"):
+        with _telling(url), calling(self._settings.name, "keys"):
             return read_key_set(self._fetch(url))
 
     def _fetch(self, url: str) -> dict[str, Any]:
@@ -83,6 +87,16 @@ class Published:
         if not isinstance(document, dict):
             raise Unusable("not_an_object")
         return document
+
+
+@contextmanager
+def _telling(url: str) -> Iterator[None]:
+    """Let an error tell the log where it was; the URL of what is published is no secret."""
+    try:
+        yield
+    except ProviderError as error:
+        detail = f"{error.detail} at {url}"
+        raise ProviderError(error.provider, error.reason, detail=detail) from None
 
 
 def _configured_metadata(settings: ProviderSettings) -> Metadata:

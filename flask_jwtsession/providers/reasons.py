@@ -2,6 +2,11 @@
 a part of the ``reason`` of a :exc:`~flask_jwtsession.ProviderError`, or of a log line.
 """
 
+import re
+
+# Those of RFC 6749, of OpenID Connect and of all who made up their own look like this.
+_ERROR_CODE = re.compile("[A-Za-z_]{1,40}")
+
 
 class Unusable(Exception):
     """An answer that is none."""
@@ -9,3 +14,8 @@ class Unusable(Exception):
 
 class Untrusted(Exception):
     """A signed token that is not believed."""
+
+
+def error_code(value: object) -> str | None:
+    """``value`` if it can be an OAuth error code (``"access_denied"``), and so be logged."""
+    return value if isinstance(value, str) and _ERROR_CODE.fullmatch(value) else None

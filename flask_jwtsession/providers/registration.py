@@ -25,6 +25,7 @@ def register(
     preset: str | None,
     issuer: str | None,
     profile: Callable[[Profile], Mapping[str, Any]] | None,
+    label: str | None = None,
     options: Mapping[str, Any],
 ) -> Registration:
     """Check what needs no app to be checked. Raises :exc:`ConfigError`."""
@@ -40,7 +41,9 @@ def register(
     unknown = sorted(options.keys() - OPTIONS)
     if unknown:
         raise ConfigError(
-            what, f"there is no option {unknown[0]!r}; there are {', '.join(sorted(OPTIONS))}"
+            what,
+            f"there is no option {unknown[0]!r}; there are {', '.join(sorted(OPTIONS))}. The scope "
+            "goes into client_kwargs.",
         )
     if preset is not None and preset not in list(PRESETS):
         raise ConfigError(what, f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -48,9 +51,17 @@ def register(
         if not callable(profile):
             raise ConfigError(what, "profile is a function")
         profile = as_sync(profile)
+    if label is not None and not (isinstance(label, str) and label.strip()):
+        raise ConfigError(what, "label is a text that is not empty")
     known = PRESETS.get(name if preset is None else preset)
     return Registration(
-        name, known or Preset(label=_label(name)), known is not None, issuer, profile, options
+        name=name,
+        label=label or (known.label if known else _label(name)),
+        preset=known or Preset(label=_label(name)),
+        is_known=known is not None,
+        issuer=issuer,
+        profile=profile,
+        options=options,
     )
 
 
@@ -68,6 +79,7 @@ def settings_for(registration: Registration, app: Flask) -> ProviderSettings:
     is_elsewhere = any(endpoints[name] != url for name, url in preset.endpoints.items())
     return ProviderSettings(
         name=registration.name,
+        label=registration.label,
         preset=preset,
         profile=registration.profile,
         client_id=read.required_text("client_id"),

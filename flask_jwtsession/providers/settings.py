@@ -25,6 +25,7 @@ class ProviderSettings:
     """
 
     name: str
+    label: str
     preset: Preset
     profile: Callable[[Profile], Mapping[str, Any]] | None
     client_id: str
@@ -48,6 +49,7 @@ class Registration:
     """One ``add_provider()``. It holds for every app of the instance."""
 
     name: str
+    label: str
     preset: Preset
     is_known: bool
     issuer: str | None

@@ -14,6 +14,7 @@ from ..lifecycle.binding import Binding
 from ..lifecycle.state import RequestSession
 from ..session import Account
 from ..targets import absolute, query
+from .reasons import error_code
 from .transactions import LIFETIME, Transaction, close_transaction, new_state, open_transaction
 
 if TYPE_CHECKING:  # imported when the first provider is added
@@ -116,7 +117,8 @@ def complete(
         raise ProviderError(provider.name, "repeated_parameter", status=400)
     provider.check_authorization_issuer(_single(parameters, "iss"))
     if "error" in parameters:
-        raise ProviderError(provider.name, "error_response", status=400)
+        error = error_code(_single(parameters, "error"))
+        raise ProviderError(provider.name, "error_response", status=400, detail=error)
     code = _single(parameters, "code")
     if code is None or not 0 < len(code) <= _MAX_CODE_LENGTH:
         raise ProviderError(provider.name, "code", status=400)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from threading import BoundedSemaphore, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from flask import url_for
@@ -20,9 +20,6 @@ if TYPE_CHECKING:  # imported when the first provider is added
 
 #: Seconds for which a sign-out waits to learn where its provider wants the browser.
 PATIENCE = 2.0
-# Revocations under way at once, in this process. A provider that does not answer must not gather
-# threads.
-_revocations = BoundedSemaphore(16)
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -42,7 +39,7 @@ def revoke_tokens(binding: Binding, account: Account | None) -> None:
         token, hint = account.access_token, "access_token"
     if token is None:
         return
-    if not _revocations.acquire(blocking=False):
+    if not provider.revocations.acquire(blocking=False):
         _log.warning("Provider %s: a token was not revoked, too many are waiting", provider.name)
         return
     Thread(target=_revoke, args=(provider, token, hint), daemon=True).start()
@@ -95,4 +92,4 @@ def _revoke(provider: Provider, token: str, hint: str) -> None:
     except ProviderError as error:
         _log.warning("Provider %s: a token was not revoked (%s)", provider.name, error.reason)
     finally:
-        _revocations.release()
+        provider.revocations.release()

@@ -65,12 +65,9 @@ def read_key_set(document: Mapping[str, Any]) -> tuple[PublishedKey, ...]:
     return tuple(key for member in members if (key := _read_key(member)) is not None)
 
 
-def verify_signature(
-    token: object, keys: Iterable[PublishedKey], algorithms: frozenset[str]
-) -> SignedToken:
-    """The token, if one of ``keys`` signed it with one of ``algorithms``.
-
-    Raises :exc:`UnknownKey` for a key that is not there, and :exc:`Untrusted` for all else.
+def check_shape(token: object, algorithms: frozenset[str] = ALGORITHMS) -> Mapping[str, Any]:
+    """The header of what may be a signed token, by all that can be seen without a key. Raises
+    :exc:`Untrusted`.
     """
     if not isinstance(token, str) or not token.isascii() or len(token) > _MAX_LENGTH:
         raise Untrusted("malformed")
@@ -80,17 +77,29 @@ def verify_signature(
         raise Untrusted("malformed") from None
     if not isinstance(unverified, dict):
         raise Untrusted("malformed")
-    algorithm, kid = unverified.get("alg"), unverified.get("kid")
+    algorithm = unverified.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms & ALGORITHMS:
         raise Untrusted("algorithm")
     if "crit" in unverified:  # no extension is understood here (RFC 7515 section 4.1.11)
         raise Untrusted("crit")
-    key = _choose(keys, algorithm, kid)
+    return unverified
+
+
+def verify_signature(
+    token: object, keys: Iterable[PublishedKey], algorithms: frozenset[str]
+) -> SignedToken:
+    """The token, if one of ``keys`` signed it with one of ``algorithms``.
+
+    Raises :exc:`UnknownKey` for a key that is not there, and :exc:`Untrusted` for all else.
+    """
+    header = check_shape(token, algorithms)
+    algorithm = header["alg"]
+    key = _choose(keys, algorithm, header.get("kid"))
     registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # joserfc on EdDSA's name
-            verified = jws.deserialize_compact(token, key.key, registry=registry)
+            verified = jws.deserialize_compact(str(token), key.key, registry=registry)
         claims = strict_json.parse_object(verified.payload)
     except (JoseError, ValueError, TypeError, RecursionError, AttributeError):
         raise Untrusted("signature") from None

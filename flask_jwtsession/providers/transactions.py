@@ -22,9 +22,11 @@ from ..tokens.claims import LEEWAY
 LIFETIME = 15 * 60
 #: Attempts that one browser can have under way.
 MAX_LIVE = 5
-#: Characters that their cookies have together, the newest not counted. A target may be long, and
-#: servers take 8 KiB of cookies.
-MAX_TOTAL = 4096
+#: Characters that their cookies have together: servers take 8 KiB of cookies, and the session is
+#: one of them. Five with short targets fit.
+MAX_TOTAL = 4608
+#: Bytes of a target that is remembered; a longer one is given up.
+_MAX_TARGET = 1024
 # Cookies looked into at a start: more than that no browser got from us.
 _MAX_READ = 20
 
@@ -58,12 +60,14 @@ def new_state() -> str:
 
 def open_transaction(state: RequestSession, transaction: Transaction) -> None:
     """Give the browser the cookie of ``transaction``; the oldest ones too many are deleted."""
-    _expire_old(state)
-    lines = _set_lines(state, transaction)
-    if len(lines) > 1:
-        # It is too long for one cookie, and chunks nobody would find again, nor delete. The way
-        # back is the only part that can be long, and can be done without.
-        lines = _set_lines(state, replace(transaction, target=None))
+    if transaction.target is not None and len(transaction.target.encode()) > _MAX_TARGET:
+        transaction = replace(transaction, target=None)
+    cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
+    value = state.cookies.login_tokens.encode(strict_json.dump(asdict(transaction)))
+    lines = cookie.set_lines(
+        value, sent=(), expires=transaction.started + LIFETIME, now=transaction.started
+    )
+    _expire_old(state, room=MAX_TOTAL - len(cookie.name) - len(value))
     state.lines = {**state.lines, **lines}
 
 
@@ -91,31 +95,24 @@ def close_transaction(
     return transaction
 
 
-def _set_lines(state: RequestSession, transaction: Transaction) -> dict[str, str]:
-    cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
-    return cookie.set_lines(
-        state.cookies.login_tokens.encode(strict_json.dump(asdict(transaction))),
-        sent=(),
-        expires=transaction.started + LIFETIME,
-        now=transaction.started,
-    )
+def _expire_old(state: RequestSession, *, room: int) -> None:
+    """Delete what is over or cannot be read, and of the rest all but the newest.
 
-
-def _expire_old(state: RequestSession) -> None:
-    """Delete what is over or cannot be read, and of the rest all but the newest."""
+    :param room: characters that are left for them
+    """
     live: list[tuple[float, str, int, bool]] = []
     lines: dict[str, str] = {}
-    for number, (name, values) in enumerate(state.sent(state.cookies.login).items()):
-        transaction = _read(state, values[0]) if number < _MAX_READ else None
-        if transaction is None:
-            lines |= state.cookies.login.named(name).delete_lines(sent=())
+    sent = list(state.sent(state.cookies.login).items())
+    for name, values in sent[:_MAX_READ]:
+        found = [one for text in values if (one := _read(state, text)) is not None]
+        if found:
+            size = len(name) + max(len(text) for text in values)
+            live.append((found[0].started, name, size, found[0].form_post))
         else:
-            size = len(name) + len(values[0])
-            live.append((transaction.started, name, size, transaction.form_post))
-    total = 0
+            lines |= state.cookies.login.named(name).delete_lines(sent=())
     for rank, (_, name, size, form_post) in enumerate(sorted(live, reverse=True), 1):
-        total += size
-        if rank >= MAX_LIVE or total > MAX_TOTAL:
+        room -= size
+        if rank >= MAX_LIVE or room < 0:
             lines |= state.cookies.login.named(name, cross_site=form_post).delete_lines(sent=())
     state.lines = {**state.lines, **lines}
 

@@ -380,3 +380,12 @@ def with_token(value: Any, token: str) -> Any:
     if isinstance(value, list):
         return [with_token(one, token) for one in value]
     return value.replace("TOKEN", token) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "." * 1000])
+def test_sec_233_for_what_is_no_token_nobody_is_asked(
+    app: Flask, provider: FaultyProvider, token: str
+) -> None:
+    """Anybody can send it; a provider that hangs must not hang who only gets garbage."""
+    assert send(app, token).status_code == 400
+    assert provider.received == []
