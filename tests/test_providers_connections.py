@@ -293,3 +293,22 @@ def test_a_certificate_of_another_host_is_refused(
     listener = listen(answers, "other")
     with pytest.raises(requests.exceptions.SSLError):
         session.get(listener.url, timeout=DEADLINE, verify=str(certificates / "other"))
+
+
+@pytest.mark.parametrize("answer", [drips_its_head, drips_its_body, drips_the_length_of_a_chunk])
+def test_sec_233_a_proxy_passes_no_drip_on(session: requests.Session, answer: Answer) -> None:
+    """A proxy that passes on what a provider drips drips itself."""
+    proxy = Listener(answer, None)
+    try:
+        with TimeLimit(PATIENCE) as limit, suppress(requests.RequestException):
+            response = session.get(
+                "http://id.example/",
+                proxies={"http": proxy.url},
+                timeout=DEADLINE,
+                stream=True,
+            )
+            _ = response.content
+        assert limit.is_over
+        assert not proxy.came_to_an_end.is_set()
+    finally:
+        proxy.close()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier, Event, Lock
+from threading import Barrier, Event, Lock, Thread
 
 import pytest
 
@@ -15,6 +15,7 @@ from flask_jwtsession.providers.documents import (
     BETWEEN_REFETCHES,
     FAILURE_AGE,
     MAX_AGE,
+    MAX_FAILURE_AGE,
     Document,
 )
 
@@ -430,3 +431,42 @@ def test_many_who_cannot_wait_start_one_fetch(document: Document[str], source: S
         assert [document.soon(0.001) for _ in range(5)] == [None] * 5
         assert source.fetches == 1
     assert document.soon(DEADLINE) == "document 1"
+
+
+def test_sec_041_a_clock_that_jumps_during_a_fetch_does_not_make_a_failure_last(
+    clock: Clock,
+) -> None:
+    """The machine slept, and it looks as if the fetch had taken the whole night."""
+    is_up = False
+
+    def fetch() -> str:
+        if is_up:
+            return "document"
+        clock.advance(8 * HOUR)
+        raise ProviderError("op", "metadata_unreachable")
+
+    document = Document(fetch, clock)
+    refused(document.get)
+    is_up = True
+    clock.advance(MAX_FAILURE_AGE)
+    assert document.get() == "document"
+
+
+def test_where_no_thread_can_be_had_there_is_no_document(
+    document: Document[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(Thread, "start", start)
+        assert document.soon(DEADLINE) is None
+    assert document.soon(DEADLINE) == "document 1"
+
+
+def test_many_sign_outs_at_once_get_the_document_of_one_fetch(
+    document: Document[str], source: Source, threads: ThreadPoolExecutor
+) -> None:
+    futures = at_once(threads, lambda: str(document.soon(DEADLINE)))
+    assert [future.result(DEADLINE) for future in futures] == ["document 1"] * THREADS
+    assert source.fetches == 1

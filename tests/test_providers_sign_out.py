@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import sign_out
+from flask_jwtsession import Account, sign_out
 from flask_jwtsession.lifecycle.binding import Binding
 from flask_jwtsession.providers import sign_out as module
 from flask_jwtsession.providers.provider import Provider
@@ -285,3 +285,21 @@ def test_over_plain_http_no_cookie_is_set_for_the_way_back(
     assert answer.location == "http://app.test"  # signed out here
     assert set(set_cookies(answer)) == {"jwtsession.session-token"}
     assert revoked.acquire(timeout=20)
+
+
+def test_sec_191_where_no_thread_can_be_had_the_sign_out_goes_on(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for _ in range(20):  # and keeps none of the few places
+        module.revoke_tokens(binding_of(browser.app), ACCOUNT)
+    assert "no thread can be had" in caplog.text
+    assert "too many are waiting" not in caplog.text
+
+
+ACCOUNT = Account(
+    provider="op", type="oidc", provider_account_id="u-1", refresh_token="a refresh token"
+)

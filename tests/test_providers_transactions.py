@@ -296,6 +296,8 @@ def test_long_targets_do_not_fill_the_cookie_header(app: Flask, clock: Clock) ->
         ("/" + "é" * 511, True),
         ("/" + "é" * 2000, False),
         ("/" + "\U0001f98a" * 2000, False),
+        ("/?" + '"' * 511, True),
+        ("/?" + '"' * 512, False),  # each of them is two characters of JSON
         ("/?" + '"' * 2000, False),
     ],
 )

@@ -34,6 +34,11 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
             return _wrong(binding, requested)
         user = require_mapping(user, "credentials callback")
         if _is_a_providers(binding, user.get("id")):
+            binding.security_log.warning(
+                "credentials id",
+                "A sign-in with credentials was not accepted: the user's id is that of somebody's "
+                "account at a provider",
+            )
             return _wrong(binding, requested)
         account = Account(
             provider="credentials", type="credentials", provider_account_id=str(user.get("id"))

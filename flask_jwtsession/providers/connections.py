@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from requests.adapters import HTTPAdapter
+from urllib3 import ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -22,7 +23,7 @@ _exchange: ContextVar[TimeLimit | None] = ContextVar("jwtsession_exchange", defa
 
 class TimeLimit:
     """The time that a request and its whole answer may take, while this is entered, on connections
-    of an :class:`EndingAdapter`. Behind a proxy it is the proxy's to see to.
+    of an :class:`EndingAdapter`. Behind a SOCKS proxy it is the proxy's to see to.
 
     :ivar is_over: whether it took longer; what was read then is not the whole answer, though it may
         look so
@@ -36,8 +37,8 @@ class TimeLimit:
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        self._reset = _exchange.set(self)
         self._timer.start()
+        self._reset = _exchange.set(self)
         return self
 
     def __exit__(
@@ -96,12 +97,21 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls: Any = _HTTPS
 
 
+_POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
 class EndingAdapter(HTTPAdapter):
     """An adapter of requests whose exchanges a :class:`TimeLimit` ends."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):  # one for SOCKS has connections of its own
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 def _watch(connection: _Watched) -> None:

@@ -16,8 +16,9 @@ T = TypeVar("T")
 MAX_AGE = 3600
 #: Seconds between two fetches for a key that the document does not have.
 BETWEEN_REFETCHES = 30
-#: Seconds for which a failure is remembered at least.
+#: Seconds for which a failure is remembered, at least and at most.
 FAILURE_AGE = 5
+MAX_FAILURE_AGE = 600
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -64,10 +65,15 @@ class Document(Generic[T]):
     def soon(self, seconds: float) -> T | None:
         """The document, if it can be had within ``seconds``; otherwise its fetching goes on."""
         if self._kept is None:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = Thread(target=self._try, daemon=True)
-                self._thread.start()
-            self._thread.join(seconds)
+            thread = self._thread
+            if thread is None or not thread.is_alive():
+                thread = Thread(target=self._try, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread can be had
+                    return self._kept
+                self._thread = thread  # now that it can be joined
+            thread.join(seconds)
         return self._kept
 
     def newer(self) -> T:
@@ -78,6 +84,7 @@ class Document(Generic[T]):
         try:
             if kept is not None and self._is_within(BETWEEN_REFETCHES, self._refetched_at):
                 return self._current()
+            self._raise_remembered()
             self._refetched_at = self._clock()
             return self._fetched()
         finally:
@@ -87,16 +94,21 @@ class Document(Generic[T]):
         with suppress(ProviderError):
             self.get()
 
-    def _fetched(self) -> T:
+    def _raise_remembered(self) -> None:
         if self._failure is not None and self._is_within(self._failure_age, self._failed_at):
             raise _again(self._failure)
+
+    def _fetched(self) -> T:
+        self._raise_remembered()
         began = self._clock()
         try:
             self._kept = self._fetch()
         except ProviderError as error:
             self._failure, self._failed_at = error, self._clock()
-            # What took long to fail is not tried again for longer.
-            self._failure_age = max(FAILURE_AGE, 5 * (self._failed_at - began))
+            # What took long to fail is not tried again for longer. Not for ever: a clock that was
+            # set forward, or a machine that slept, makes it look as if it took hours.
+            took = self._failed_at - began
+            self._failure_age = min(max(FAILURE_AGE, 5 * took), MAX_FAILURE_AGE)
             if self._kept is not None:
                 _log.warning(
                     "What the provider %s publishes is out of date, and cannot be had anew: %s",

@@ -42,7 +42,11 @@ def revoke_tokens(binding: Binding, account: Account | None) -> None:
     if not provider.revocations.acquire(blocking=False):
         _log.warning("Provider %s: a token was not revoked, too many are waiting", provider.name)
         return
-    Thread(target=_revoke, args=(provider, token, hint), daemon=True).start()
+    try:
+        Thread(target=_revoke, args=(provider, token, hint), daemon=True).start()
+    except RuntimeError:  # no thread can be had; the sign-out itself goes on
+        provider.revocations.release()
+        _log.warning("Provider %s: a token was not revoked, no thread can be had", provider.name)
 
 
 def provider_sign_out(state: RequestSession, account: Account | None, *, target: str) -> str | None:

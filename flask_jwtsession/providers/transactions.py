@@ -25,7 +25,7 @@ MAX_LIVE = 5
 #: Characters that their cookies have together: servers take 8 KiB of cookies, and the session is
 #: one of them. Five with short targets fit.
 MAX_TOTAL = 4608
-#: Bytes of a target that is remembered; a longer one is given up.
+#: Bytes of a target that is remembered, as JSON; a longer one is given up.
 _MAX_TARGET = 1024
 # Cookies looked into at a start: more than that no browser got from us.
 _MAX_READ = 20
@@ -60,7 +60,7 @@ def new_state() -> str:
 
 def open_transaction(state: RequestSession, transaction: Transaction) -> None:
     """Give the browser the cookie of ``transaction``; the oldest ones too many are deleted."""
-    if transaction.target is not None and len(transaction.target.encode()) > _MAX_TARGET:
+    if len(strict_json.dump(transaction.target)) > _MAX_TARGET + len('""'):
         transaction = replace(transaction, target=None)
     cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
     value = state.cookies.login_tokens.encode(strict_json.dump(asdict(transaction)))
