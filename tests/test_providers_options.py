@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from flask_jwtsession import ConfigError
-from flask_jwtsession.providers.options import OPTIONS
+from flask_jwtsession.providers.option_names import OPTIONS
 from flask_jwtsession.providers.provider import Provider
 from flask_jwtsession.providers.registration import register, settings_for
 from flask_jwtsession.providers.settings import ProviderSettings

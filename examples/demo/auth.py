@@ -30,7 +30,7 @@ DEMO_ID = "demo-id"
 
 auth = JWTSession()
 # Where it is, and what it knows this application by, is in the app's configuration: DEMO_ID_….
-auth.add_provider(DEMO_ID)
+auth.add_provider(DEMO_ID, label="Demo ID")
 
 # What a password is compared with when nobody has the user name.
 _NOBODYS_HASH = generate_password_hash("")

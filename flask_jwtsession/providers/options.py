@@ -9,83 +9,17 @@ from flask import Flask
 
 from ..exceptions import ConfigError
 from .metadata import discovery_url, is_loopback, issuer_of_discovery_url, url_scheme
+from .option_names import (
+    AUTH_METHODS,
+    ENDPOINT_OPTIONS,
+    NEEDED_ENDPOINTS,
+    OWN_PARAMETERS,
+    REQUEST_OPTIONS,
+    SESSION_OPTIONS,
+)
 from .presets import PRESETS
 from .settings import Registration
 from .signed_tokens import ALGORITHMS
-
-_ENDPOINTS = {
-    "authorize_url": "authorization_endpoint",
-    "access_token_url": "token_endpoint",
-    "userinfo_endpoint": "userinfo_endpoint",
-    "jwks_uri": "jwks_uri",
-    "end_session_endpoint": "end_session_endpoint",
-    "revocation_endpoint": "revocation_endpoint",
-}
-#: Authlib's options, and of a provider's metadata what its clients take beside them.
-OPTIONS = frozenset(
-    {
-        *_ENDPOINTS,
-        "client_id",
-        "client_secret",
-        "access_token_params",
-        "authorize_params",
-        "client_kwargs",
-        "server_metadata_url",
-        "compliance_fix",
-        "client_auth_methods",
-        "id_token_signed_response_alg",
-    }
-)
-# What cannot be switched off, for without it nobody could sign in.
-_NEEDED = ("authorize_url", "access_token_url", "jwks_uri")
-# What is new at every attempt, or what the whole dance is built on.
-_OWN_PARAMETERS = {
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "max_age",
-    "request",
-    "request_uri",
-    "url",
-}
-# What Authlib and requests would take for an option of the token request, and not for a parameter.
-_OF_THE_REQUEST = {
-    "allow_redirects",
-    "auth",
-    "authorization_response",
-    "body",
-    "cert",
-    "code",
-    "cookies",
-    "files",
-    "grant_type",
-    "headers",
-    "hooks",
-    "json",
-    "method",
-    "proxies",
-    "stream",
-    "timeout",
-    "verify",
-}
-_SESSION_OPTIONS = {
-    "scope",
-    "code_challenge_method",
-    "token_endpoint_auth_method",
-    "timeout",
-    "default_timeout",
-    "proxies",
-    "verify",
-    "cert",
-    "trust_env",
-}
-_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
 class Options:
@@ -132,7 +66,7 @@ class Options:
     def client_secret(self, session_options: Mapping[str, Any]) -> str | None:
         method = session_options.get("token_endpoint_auth_method", "client_secret_basic")
         # A method of the application's own may take a private key, which has several lines.
-        secret = self.text("client_secret", is_line=method in _AUTH_METHODS)
+        secret = self.text("client_secret", is_line=method in AUTH_METHODS)
         if secret is None and method in ("client_secret_basic", "client_secret_post"):
             raise self._missing(
                 "client_secret",
@@ -174,15 +108,15 @@ class Options:
         to be used though the provider has it.
         """
         found: dict[str, str | None] = dict(self._preset.endpoints)
-        for option, endpoint in _ENDPOINTS.items():
+        for option, endpoint in ENDPOINT_OPTIONS.items():
             if option in self._given:
-                is_unused = self._given[option] is None and option not in _NEEDED
+                is_unused = self._given[option] is None and option not in NEEDED_ENDPOINTS
                 found[endpoint] = None if is_unused else self._url(option)
         return found
 
     def require_oauth_endpoints(self, endpoints: Mapping[str, str | None]) -> None:
         for option in ("authorize_url", "access_token_url", "userinfo_endpoint"):
-            if endpoints.get(_ENDPOINTS[option]) is None:
+            if endpoints.get(ENDPOINT_OPTIONS[option]) is None:
                 raise self.error(
                     "takes issuer= for OpenID Connect, or else authorize_url=, access_token_url= "
                     f"and userinfo_endpoint=; {option} is missing. The presets, which need none "
@@ -207,7 +141,7 @@ class Options:
 
     def authorize_params(self) -> dict[str, str]:
         parameters = self.mapping("authorize_params")
-        own = sorted(parameters.keys() & _OWN_PARAMETERS)
+        own = sorted(parameters.keys() & OWN_PARAMETERS)
         if own:
             raise self.error(f"authorize_params cannot have {own[0]!r}, which is set here")
         if not _is_collection_of_texts(list(parameters.values())):
@@ -218,11 +152,11 @@ class Options:
 
     def session_options(self, auth_methods: Collection[Any]) -> dict[str, Any]:
         options = self.mapping("client_kwargs")
-        unknown = sorted(options.keys() - _SESSION_OPTIONS)
+        unknown = sorted(options.keys() - SESSION_OPTIONS)
         if unknown:
             raise self.error(
                 f"client_kwargs cannot have {unknown[0]!r}; it takes "
-                f"{', '.join(sorted(_SESSION_OPTIONS))}. Parameters of the authorization request "
+                f"{', '.join(sorted(SESSION_OPTIONS))}. Parameters of the authorization request "
                 "go into authorize_params."
             )
         options.pop("scope", None)
@@ -240,9 +174,9 @@ class Options:
             )
         method = options.get("token_endpoint_auth_method", "none")
         own = [one[0] if isinstance(one, tuple) else one.name for one in auth_methods]
-        if method not in (*_AUTH_METHODS, *own):
+        if method not in (*AUTH_METHODS, *own):
             raise self.error(
-                f"the token_endpoint_auth_method is one of {', '.join(_AUTH_METHODS)}, or the name "
+                f"the token_endpoint_auth_method is one of {', '.join(AUTH_METHODS)}, or the name "
                 f"of one of client_auth_methods, got {method!r}"
             )
         return options
@@ -276,7 +210,7 @@ class Options:
         parameters = self.mapping("access_token_params")
         if not _is_collection_of_texts(list(parameters.values())):
             raise self.error("the values of access_token_params are texts")
-        own = sorted(parameters.keys() & (_OWN_PARAMETERS | _OF_THE_REQUEST))
+        own = sorted(parameters.keys() & (OWN_PARAMETERS | REQUEST_OPTIONS))
         if own:
             raise self.error(f"access_token_params cannot have {own[0]!r}")
         return parameters

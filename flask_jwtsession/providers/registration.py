@@ -10,7 +10,8 @@ from flask import Flask
 
 from ..awaiting import as_sync
 from ..exceptions import ConfigError
-from .options import OPTIONS, Options
+from .option_names import OPTIONS
+from .options import Options
 from .presets import PRESETS, Preset
 from .profiles import Profile
 from .settings import ProviderSettings, Registration

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from hmac import compare_digest
 from typing import Any, Literal
 
-from ..cookies import Cookie
 from ..exceptions import TokenInvalid
 from ..lifecycle.state import RequestSession
 from ..tokens import strict_json
@@ -62,7 +61,8 @@ def open_transaction(state: RequestSession, transaction: Transaction) -> None:
     """Give the browser the cookie of ``transaction``; the oldest ones too many are deleted."""
     if len(strict_json.dump(transaction.target)) > _MAX_TARGET + len('""'):
         transaction = replace(transaction, target=None)
-    cookie = _cookie(state, transaction.state, form_post=transaction.form_post)
+    name = _name(state, transaction.state)
+    cookie = state.cookies.login.named(name, cross_site=transaction.form_post)
     value = state.cookies.login_tokens.encode(strict_json.dump(asdict(transaction)))
     lines = cookie.set_lines(
         value, sent=(), expires=transaction.started + LIFETIME, now=transaction.started
@@ -83,7 +83,8 @@ def close_transaction(
         return None
     found = [one for text in sent[name] if (one := _read(state, text)) is not None]
     transaction = found[0] if len(found) == 1 else None
-    cookie = _cookie(state, str(value), form_post=transaction is not None and transaction.form_post)
+    form_post = transaction is not None and transaction.form_post
+    cookie = state.cookies.login.named(name, cross_site=form_post)
     state.lines = {**state.lines, **cookie.delete_lines(sent=())}
     if (
         transaction is None
@@ -130,10 +131,9 @@ def _read(state: RequestSession, text: str) -> Transaction | None:
 def _cookie_name(state: RequestSession, value: object) -> str | None:
     if not isinstance(value, str) or len(value) > 100 or not value.isascii():
         return None
-    name = f"{state.cookies.login.name}.{value.partition('.')[0]}"
+    name = _name(state, value)
     return name if state.cookies.login.owns(name) else None
 
 
-def _cookie(state: RequestSession, value: str, *, form_post: bool) -> Cookie:
-    name = f"{state.cookies.login.name}.{value.partition('.')[0]}"
-    return state.cookies.login.named(name, cross_site=form_post)
+def _name(state: RequestSession, value: str) -> str:
+    return f"{state.cookies.login.name}.{value.partition('.')[0]}"
