@@ -9,7 +9,7 @@ from ..exceptions import ProviderError
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import token_for_page
 from ..lifecycle.state import state_of
-from ..providers.sign_in import begin, open_parameters
+from ..providers.sign_in import begin
 from ..targets import allowed_target, page_path, query, requested_target
 from .failures import answer_provider_error
 from .posts import Fields
@@ -23,6 +23,9 @@ _MESSAGES = {
 }
 _OTHER_MESSAGE = "The sign-in did not work. Please try again."
 _MAX_AGE_DIGITS = 9
+# Parameters of the authorization request that a browser may choose.
+_OPEN_PARAMETERS = ("login_hint", "prompt", "ui_locales", "screen_hint", "acr_values")
+_MAX_PARAMETER_LENGTH = 512
 
 
 def show(binding: Binding) -> Response:
@@ -67,12 +70,22 @@ def start(binding: Binding, fields: Fields, provider: str) -> Response:
             state_of(binding),
             known,
             target=target,
-            parameters=open_parameters(),
+            parameters=_chosen_parameters(),
             max_age=max_age,
         )
     except ProviderError as error:
         return answer_provider_error(binding, error, "OAuthSignInError", target=target)
     return send_to(binding, url)
+
+
+def _chosen_parameters() -> dict[str, str]:
+    """What the query of the current request asks of the provider, as far as it may."""
+    found, asked = {}, query()
+    for name in _OPEN_PARAMETERS:
+        values = asked.getlist(name)
+        if len(values) == 1 and 0 < len(values[0]) <= _MAX_PARAMETER_LENGTH:
+            found[name] = values[0]
+    return found
 
 
 def _max_age(binding: Binding, value: object) -> float | None:

@@ -10,7 +10,6 @@ import socket
 from contextlib import suppress
 from contextvars import ContextVar
 from threading import Timer
-from types import TracebackType
 from typing import Any, Self
 
 from requests.adapters import HTTPAdapter
@@ -41,12 +40,7 @@ class TimeLimit:
         self._reset = _exchange.set(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         _exchange.reset(self._reset)
 

@@ -68,7 +68,8 @@ class ProviderSession(OAuth2Session):  # type: ignore[misc]  # Authlib has no ty
                 response.close()
         if limit.is_over:
             raise Unusable("too_slow")
-        # What a Response has once it was read; Authlib's hooks of an application see it whole.
+        # What a Response has once it was read, though its types do not say so; an application's
+        # hooks (compliance_fix) see it whole.
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         return response
 
@@ -130,10 +131,7 @@ def read_json(response: Response) -> Any:
 
 def read_object(response: Response) -> dict[str, Any]:
     """The JSON object that an answer is. Raises :exc:`Unusable`."""
-    value = read_json(response)
-    if not isinstance(value, dict):
-        raise Unusable("not_an_object")
-    return value
+    return _object(read_json(response))
 
 
 def get_json(session: ProviderSession, url: str, *, access_token: str | None = None) -> Any:
@@ -148,6 +146,13 @@ def get_json(session: ProviderSession, url: str, *, access_token: str | None = N
     if response.status_code != 200:
         raise Unusable(f"status_{response.status_code}")
     return read_json(response)
+
+
+def get_object(
+    session: ProviderSession, url: str, *, access_token: str | None = None
+) -> dict[str, Any]:
+    """As :func:`get_json`, for what has to be a JSON object."""
+    return _object(get_json(session, url, access_token=access_token))
 
 
 @contextmanager
@@ -208,6 +213,12 @@ def _read(response: Response) -> bytes:
         if len(body) > MAX_BODY:
             raise Unusable("too_large")
     return bytes(body)
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Unusable("not_an_object")
+    return value
 
 
 def _without_credentials(request: PreparedRequest) -> PreparedRequest:

@@ -15,7 +15,7 @@ from ..lifecycle.callbacks import require_mapping
 from ..session import Account
 from .id_tokens import IDToken, check_id_token, check_logout_token
 from .metadata import may_be_issuer
-from .network import calling, get_json, open_session
+from .network import calling, get_json, get_object, open_session
 from .published import Published
 from .reasons import Untrusted, Unusable
 from .replay import Once
@@ -213,11 +213,9 @@ class Provider:
         if metadata.userinfo_endpoint is None:
             return {}
         with calling(self.name, "userinfo"), open_session(self._settings, metadata) as session:
-            profile = get_json(
+            profile = get_object(
                 session, metadata.userinfo_endpoint, access_token=tokens.access_token
             )
-            if not isinstance(profile, dict):
-                raise Unusable("not_an_object")
             # Of somebody else, if the access token was exchanged for another's on its way
             # (OpenID Connect Core section 5.3.2).
             if id_token is not None and profile.get("sub") != id_token.subject:

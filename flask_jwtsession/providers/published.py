@@ -10,7 +10,7 @@ from typing import Any
 from ..exceptions import ProviderError
 from .documents import Document
 from .metadata import Metadata, check_metadata
-from .network import calling, get_json, open_session
+from .network import calling, get_object, open_session
 from .reasons import Unusable
 from .settings import ProviderSettings
 from .signed_tokens import (
@@ -83,10 +83,7 @@ class Published:
 
     def _fetch(self, url: str) -> dict[str, Any]:
         with open_session(self._settings) as session:
-            document = get_json(session, url)
-        if not isinstance(document, dict):
-            raise Unusable("not_an_object")
-        return document
+            return get_object(session, url)
 
 
 @contextmanager

@@ -13,18 +13,15 @@ from ..exceptions import ProviderError
 from ..lifecycle.binding import Binding
 from ..lifecycle.state import RequestSession
 from ..session import Account
-from ..targets import absolute, query
+from ..targets import absolute
 from .reasons import error_code
 from .transactions import LIFETIME, Transaction, close_transaction, new_state, open_transaction
 
 if TYPE_CHECKING:  # imported when the first provider is added
     from .provider import Person, Provider
 
-#: Parameters of the authorization request that a browser may choose.
-OPEN_PARAMETERS = ("login_hint", "prompt", "ui_locales", "screen_hint", "acr_values")
 #: Characters. Some providers put a whole token into a code.
 _MAX_CODE_LENGTH = 8192
-_MAX_PARAMETER_LENGTH = 512
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def begin(
     """Begin a sign-in, and return where the browser has to go for it.
 
     :param target: where to go after it; it was checked
-    :param parameters: some of :data:`OPEN_PARAMETERS`
+    :param parameters: of the authorization request, as far as a browser may choose them
     :param max_age: seconds. If given, the person has to prove who they are once more, and the
         provider has to say when they did
     :raises ProviderError: the provider cannot be reached
@@ -151,16 +148,6 @@ def redirect_uri(state: RequestSession, provider: Provider) -> str:
     binding = state.binding
     path = url_for(f"{binding.blueprint}.callback", provider=provider.name)
     return absolute(binding, path)
-
-
-def open_parameters() -> dict[str, str]:
-    """What the query of the current request asks of the provider, as far as it may."""
-    found, asked = {}, query()
-    for name in OPEN_PARAMETERS:
-        values = asked.getlist(name)
-        if len(values) == 1 and 0 < len(values[0]) <= _MAX_PARAMETER_LENGTH:
-            found[name] = values[0]
-    return found
 
 
 def _single(parameters: Mapping[str, list[str]], name: str) -> str | None:
