@@ -9,6 +9,7 @@ from .exceptions import (
     SessionClosed,
     SessionTooLarge,
     SignInRefused,
+    StoreUnavailable,
     TokenError,
     TokenExpired,
     TokenInvalid,
@@ -18,7 +19,15 @@ from .extension import DEFAULT_PREFIX as _DEFAULT_PREFIX
 from .extension import JWTSession
 from .guards import Guards as _Guards
 from .session import Account, JWTEvent, Session, Trigger
-from .signals import session_rejected, session_updated, signed_in, signed_out
+from .signals import (
+    refresh_failed,
+    session_refreshed,
+    session_rejected,
+    session_revoked,
+    session_updated,
+    signed_in,
+    signed_out,
+)
 
 _default = _Guards(_DEFAULT_PREFIX)
 
@@ -26,6 +35,9 @@ current_session = _default.current_session
 current_user = _default.current_user
 sign_in = _default.sign_in
 update_session = _default.update_session
+refresh_session = _default.refresh_session
+revoke_session = _default.revoke_session
+revoke_user = _default.revoke_user
 sign_out = _default.sign_out
 login_required = _default.login_required
 fresh_login_required = _default.fresh_login_required
@@ -49,6 +61,7 @@ __all__ = [
     "SessionClosed",
     "SessionTooLarge",
     "SignInRefused",
+    "StoreUnavailable",
     "TokenError",
     "TokenExpired",
     "TokenInvalid",
@@ -61,8 +74,14 @@ __all__ = [
     "fresh_login_required",
     "login_required",
     "public",
+    "refresh_failed",
+    "refresh_session",
+    "revoke_session",
+    "revoke_user",
     "roles_required",
+    "session_refreshed",
     "session_rejected",
+    "session_revoked",
     "session_updated",
     "sign_in",
     "sign_out",

@@ -9,8 +9,8 @@ from flask import has_request_context
 from werkzeug.local import LocalProxy
 
 from .cross_origin import refuse_forged
-from .lifecycle import change
-from .lifecycle.binding import current_binding
+from .lifecycle import change, standing
+from .lifecycle.binding import Binding, current_binding
 from .lifecycle.load import load, loaded_user
 from .lifecycle.state import RequestSession, state_of
 from .providers.sign_out import revoke_tokens
@@ -79,8 +79,50 @@ class Access:
         """
         return change.update(self._state_to_change(), data, from_client=False)
 
+    def refresh_session(self) -> Session:
+        """Refresh the provider's tokens now, whether they are due or not, and return the session.
+
+        Of requests that do so at the same time with the same cookie one asks the provider, and all
+        get the new tokens. If it cannot be done, ``current_session.error`` says why and the old
+        ones stay: nothing is raised for that.
+
+        :raises UpdateRefused: nobody is signed in, or there is nothing that could be refreshed
+        :raises StoreUnavailable: nobody knows whether the session was revoked
+        :raises SessionClosed: the response is finished, or a callback is running
+        """
+        return change.refresh(self._state_to_change())
+
+    def revoke_session(self, sid: str) -> None:
+        """Revoke one session: from the next request on its cookie, and every copy of it, is good
+        for nothing. The response to a request that uses it now is not stopped.
+
+        Works outside a request too, in an app context.
+
+        :param sid: the claim ``sid`` of the session (``current_session.token["sid"]``)
+        :raises RevocationUnavailable: ``JWTSESSION_STORE`` is None
+        :raises StoreUnavailable: it could not be written down
+        """
+        standing.revoke_session(self._binding_to_change(), sid)
+
+    def revoke_user(self, sub: str | int) -> None:
+        """Revoke all sessions of a person that began before now; those that begin later are good.
+
+        After a change of the password, say: ``revoke_user(user_id)``, and ``sign_in(user)`` for the
+        browser that changed it. Works outside a request too, in an app context.
+
+        :param sub: the claim ``sub`` of the sessions: what was ``id`` at the sign-in, or
+            ``"<provider>|<provider_account_id>"``
+        :raises RevocationUnavailable: ``JWTSESSION_STORE`` is None
+        :raises StoreUnavailable: it could not be written down
+        """
+        standing.revoke_user(self._binding_to_change(), sub)
+
     def sign_out(self) -> None:
         """End the session and delete its cookies; without a session, only the latter.
+
+        A copy of the cookie is good for nothing afterwards. If that cannot be written to the store,
+        the cookies are deleted all the same, and ``session.error`` in the signal ``signed_out`` is
+        ``"revocation_unavailable"``.
 
         With ``JWTSESSION_FEDERATED_SIGN_OUT`` the provider's tokens are revoked too. To be signed
         out at the provider the browser has to go there, which ``POST /auth/signout`` sends it.
@@ -92,9 +134,13 @@ class Access:
         revoke_tokens(state.binding, None if session is None else session.account)
 
     def _state_to_change(self) -> RequestSession:
+        return state_of(self._binding_to_change())
+
+    def _binding_to_change(self) -> Binding:
         binding = current_binding(self.config_prefix)
-        refuse_forged(binding)
-        return state_of(binding)
+        if has_request_context():
+            refuse_forged(binding)
+        return binding
 
     def _state(self) -> RequestSession:
         return state_of(current_binding(self.config_prefix))

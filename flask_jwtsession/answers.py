@@ -47,6 +47,17 @@ def refusal(
     return default_exceptions[status](detail, response)
 
 
+def store_is_away(binding: Binding) -> HTTPException:
+    """The refusal while nobody can say who is signed in: anything else would read as signed out."""
+    return refusal(
+        binding,
+        503,
+        "store_unavailable",
+        "Who is signed in cannot be told just now. Please try again in a moment.",
+        headers={"Retry-After": "5"},
+    )
+
+
 def answer_error(binding: Binding, error: JWTSessionError) -> Response:
     """The answer to an error of this package that a view let pass."""
     return _response(binding, error.status, error.code, str(error))

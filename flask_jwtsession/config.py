@@ -10,12 +10,16 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from . import config_values as values
-from .config_values import ProviderTokens, SameSite
+from .config_values import ProviderTokens, RefreshFailure, SameSite, StoreFailure
 from .exceptions import ConfigError
 from .request_checks.redirects import resolved_path
+from .stores import Store
 from .tokens.claims import Lifetimes
 
 T = TypeVar("T")
+
+# Checks of keys for which this text means something.
+_TAKE_NONE = (values.samesite, values.provider_tokens, values.store)
 
 _DAY = 86_400
 _MAX_COOKIE_AGE = 400 * _DAY  # browsers keep no cookie longer (RFC 6265bis section 5.5)
@@ -42,7 +46,10 @@ class Settings:
     update_age: float
     max_token_size: int
     client_update_fields: frozenset[str]
+    store: str | Store | None = field(repr=False)
+    store_failure: StoreFailure
     provider_tokens: ProviderTokens
+    refresh_failure: RefreshFailure
     federated_sign_out: bool
     url_prefix: str
     base_url: str | None
@@ -63,6 +70,7 @@ def read_settings(
     """
     keys = _Keys(config, prefix)
     own_name = prefix.lower()
+    default_store: str | Store | None = "sqlite"
     max_age = keys.read("MAX_AGE", values.seconds(least=1, most=_MAX_COOKIE_AGE), 30.0 * _DAY)
     settings = Settings(
         config_prefix=prefix,
@@ -80,7 +88,10 @@ def read_settings(
         update_age=keys.read("UPDATE_AGE", values.seconds(least=0), max_age / 30),
         max_token_size=keys.read("MAX_TOKEN_SIZE", values.token_size, 7168),
         client_update_fields=keys.read("CLIENT_UPDATE_FIELDS", values.update_fields, frozenset()),
+        store=keys.read("STORE", values.store, default_store, none_is_a_value=True),
+        store_failure=keys.read("STORE_FAILURE", values.store_failure, "closed"),
         provider_tokens=keys.read("PROVIDER_TOKENS", values.provider_tokens, "cookie"),
+        refresh_failure=keys.read("REFRESH_FAILURE", values.refresh_failure, "keep"),
         federated_sign_out=keys.read("FEDERATED_SIGN_OUT", values.boolean, False),
         url_prefix=keys.read("URL_PREFIX", values.url_prefix, "/auth"),
         base_url=keys.read("BASE_URL", values.origin, None),
@@ -106,13 +117,20 @@ class _Keys:
     def full(self, name: str) -> str:
         return f"{self.prefix}_{name}"
 
-    def read(self, name: str, check: Callable[[Any], T], default: T) -> T:
-        """The checked value; a key that is absent or None has its default."""
+    def read(
+        self, name: str, check: Callable[[Any], T], default: T, *, none_is_a_value: bool = False
+    ) -> T:
+        """The checked value; a key that is absent has its default, and so has one that is None
+        unless that says something.
+        """
         self._known.add(self.full(name))
-        value = self.config.get(self.full(name))
-        if value is None:
+        if self.full(name) not in self.config:
             return default
-        if value in ("None", "none") and check not in (values.samesite, values.provider_tokens):
+        value = self.config[self.full(name)]
+        if value is None and not none_is_a_value:
+            return default
+        # What an environment variable makes of None.
+        if isinstance(value, str) and value in ("None", "none") and check not in _TAKE_NONE:
             raise ConfigError(self.full(name), "got the text 'None'; leave the key out instead")
         try:
             return check(value)
@@ -206,6 +224,8 @@ def _check_combinations(settings: Settings) -> None:
                 f"{prefix}_{what.split()[0]}",
                 f"browsers refuse {what} without Secure; set {prefix}_COOKIE_SECURE = True too",
             )
+    if settings.store is None and settings.provider_tokens == "store":
+        raise ConfigError(f"{prefix}_PROVIDER_TOKENS", f"is 'store', but {prefix}_STORE is None")
     for page in settings.pages.values():
         path = resolved_path(page)
         if f"{path}/".startswith(f"{settings.url_prefix}/"):

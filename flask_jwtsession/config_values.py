@@ -6,17 +6,23 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from .request_checks.origin import parse_origin
 from .request_checks.redirects import is_local_path
+from .stores import Store
 from .tokens.claims import RESERVED
 from .tokens.encrypted import MAX_TOKEN_LENGTH
 
 SameSite = Literal["Lax", "Strict", "None"]
-ProviderTokens = Literal["cookie", "none"]
+ProviderTokens = Literal["cookie", "store", "none"]
+StoreFailure = Literal["closed", "open"]
+RefreshFailure = Literal["keep", "sign_out"]
 
+T = TypeVar("T", bound=str)
+
+_STORE_URL = re.compile(r"(rediss?(\+sentinel)?|unix)://")
 # Seconds; more than any session lives.
 _FOREVER = 10**12
 
@@ -74,17 +80,35 @@ def cookie_path(value: Any) -> str:
 
 
 def samesite(value: Any) -> SameSite:
-    for known in ("Lax", "Strict", "None"):
-        if value == known:
-            return known
-    raise ValueError(f"takes 'Lax', 'Strict' or 'None', got {value!r}")
+    return _one_of(("Lax", "Strict", "None"), value)
 
 
 def provider_tokens(value: Any) -> ProviderTokens:
-    for known in ("cookie", "none"):
-        if value == known:
-            return known
-    raise ValueError(f"takes 'cookie' or 'none', got {value!r}")
+    return _one_of(("cookie", "store", "none"), value)
+
+
+def refresh_failure(value: Any) -> RefreshFailure:
+    return _one_of(("keep", "sign_out"), value)
+
+
+def store(value: Any) -> str | Store | None:
+    if value in (None, "None", "none"):
+        return None
+    if isinstance(value, Store) or value in ("sqlite", "memory"):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, str) and _STORE_URL.match(value):
+        return value
+    # A URL may have a password in it.
+    is_word = isinstance(value, str) and re.fullmatch("[A-Za-z0-9_-]{0,20}", value)
+    raise ValueError(
+        "takes 'sqlite', 'memory', None, a Store, or a URL that begins with redis://, rediss://, "
+        "unix://, redis+sentinel:// or rediss+sentinel://; got "
+        f"{repr(value) if is_word else f'a {type(value).__name__}'}"
+    )
+
+
+def store_failure(value: Any) -> StoreFailure:
+    return _one_of(("closed", "open"), value)
 
 
 def update_fields(value: Any) -> frozenset[str]:
@@ -125,3 +149,11 @@ def pages(value: Any) -> Mapping[str, str]:
         if not (isinstance(page, str) and is_local_path(page) and not urlsplit(page).fragment):
             raise ValueError(f"a page is a path of this application such as '/login', got {page!r}")
     return MappingProxyType(dict(value))
+
+
+def _one_of(known: tuple[T, ...], value: object) -> T:
+    for one in known:
+        if value == one:
+            return one
+    names = [repr(one) for one in known]
+    raise ValueError(f"takes {', '.join(names[:-1])} or {names[-1]}, got {value!r}")

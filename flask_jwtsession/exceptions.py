@@ -13,6 +13,7 @@
     ├── SignInRefused        the application refuses a sign-in
     ├── InsecureTransport    a session cookie was about to be set over plain http
     ├── ProviderError        a sign-in with a provider did not work
+    ├── StoreUnavailable     the store cannot be reached, or does not do its work
     └── RevocationUnavailable  there is nowhere to keep a revocation
 
 Every class has a ``code``, a string that stays the same between releases; it is the ``code``
@@ -173,7 +174,19 @@ class ProviderError(JWTSessionError):
         return f"the sign-in with {self.provider} did not work ({self.reason})"
 
 
+class StoreUnavailable(JWTSessionError):
+    """The store (``JWTSESSION_STORE``) could not be reached, took too long, or failed.
+
+    Its text says more for whoever reads the log, and never a key or a value.
+    """
+
+    code = "store_unavailable"
+    status = 503
+
+
 class RevocationUnavailable(JWTSessionError):
-    """A session cannot be revoked, because there is nowhere to keep that."""
+    """A session cannot be revoked, because there is nowhere to keep that:
+    ``JWTSESSION_STORE`` is None.
+    """
 
     code = "revocation_unavailable"

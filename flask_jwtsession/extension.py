@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
 from flask import Flask, Request, Response, current_app
 from flask.typing import ResponseReturnValue
 
-from .answers import answer_error
+from .answers import answer_error, store_is_away
 from .awaiting import as_sync
+from .cli import make_commands
 from .config import Settings, read_settings
 from .cross_origin import carries_our_cookie, refuse_forged
 from .endpoints import make_blueprint
@@ -23,6 +24,7 @@ from .exceptions import (
     JWTSessionError,
     SessionTooLarge,
     SignInRefused,
+    StoreUnavailable,
     UpdateRefused,
 )
 from .guards import Guards, is_endpoint_of_ours, is_open, refuse_anonymous
@@ -43,7 +45,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PREFIX = "JWTSESSION"
 
 # What a request can cause; every other error of ours is the application's.
-_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport)
+_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport, StoreUnavailable)
 
 
 class JWTSession(Guards):
@@ -107,6 +109,7 @@ class JWTSession(Guards):
         if self.config_prefix == DEFAULT_PREFIX:
             app.context_processor(self._template_values)
         _answer_errors(app, binding)
+        app.cli.add_command(make_commands(self.blueprint.name, self.config_prefix))
         _exempt_from_flask_wtf(app, binding)
 
     def add_provider(
@@ -117,6 +120,7 @@ class JWTSession(Guards):
         issuer: str | None = None,
         profile: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         label: str | None = None,
+        refresh: bool = True,
         **authlib_options: Any,
     ) -> None:
         """Let people sign in with a provider of OpenID Connect, or of OAuth 2.0 only.
@@ -141,6 +145,8 @@ class JWTSession(Guards):
             ``image``) of what the provider says; an OAuth 2.0 provider without a preset needs it
         :param label: what people call it, on the sign-in page; by default the preset's, or made of
             ``name``
+        :param refresh: whether its tokens are refreshed when they are about to expire; with False
+            the ``refresh_callback`` may do that
         :param authlib_options: Authlib's options of an OAuth client: ``client_kwargs`` (``scope``,
             ``token_endpoint_auth_method``, ``timeout`` in seconds, …), ``authorize_params``,
             ``authorize_url``, ``access_token_url``, ``access_token_params``,
@@ -156,6 +162,7 @@ class JWTSession(Guards):
             issuer=issuer,
             profile=profile,
             label=label,
+            refresh=refresh,
             options=authlib_options,
         )
         for other in self._registrations:
@@ -227,6 +234,19 @@ class JWTSession(Guards):
         self._callbacks.credentials = as_sync(function)
         return function
 
+    def refresh_callback(self, function: F) -> F:
+        """``(account) -> new tokens``: refresh an account's tokens in the application's own way.
+
+        Asked where this package does not refresh itself: for a provider with ``refresh=False``, or
+        one that it does not know, and for an account without a refresh token. It returns a mapping
+        as a token endpoint answers (``access_token``, ``expires_in`` in seconds or ``expires_at``
+        in epoch seconds, ``refresh_token`` if there is a new one), or None if nothing can be had
+        for this account any more. An exception is a failure that may pass, and is tried again after
+        five seconds. It should take less than ten.
+        """
+        self._callbacks.refresh = as_sync(function)
+        return function
+
     def unauthorized_handler(self, function: F) -> F:
         """``() -> response``: what guards answer to somebody who has to sign in."""
         self._callbacks.unauthorized = as_sync(function)
@@ -282,6 +302,9 @@ def _answer_errors(app: Flask, binding: Binding) -> None:
     def answer(error: JWTSessionError) -> Response:
         if isinstance(error, SignInRefused) and error.redirect_to is not None:
             return send_to(binding, error.redirect_to)
+        if isinstance(error, StoreUnavailable):
+            binding.report(error)  # its text says where the store is
+            return cast(Response, store_is_away(binding).response)
         return answer_error(binding, error)
 
     registered = app.error_handler_spec[None][None]

@@ -12,7 +12,7 @@ from flask import Flask, current_app, redirect, request
 from flask.typing import ResponseReturnValue
 
 from .access import Access
-from .answers import NO_STORE, client_kind, refusal
+from .answers import NO_STORE, client_kind, refusal, store_is_away
 from .cross_origin import exempt, origin_verdict
 from .exceptions import ProviderError
 from .lifecycle.binding import OURS, Binding, current_binding
@@ -21,7 +21,7 @@ from .lifecycle.state import state_of
 from .providers.sign_in import begin, log_provider_error
 from .request_checks.clients import Client
 from .request_checks.origin import SAFE_METHODS, Verdict
-from .session import Account, Session
+from .session import UNKNOWN, Account, Session
 from .targets import back_here, page_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -240,6 +240,8 @@ def _refused(binding: Binding, check: Check) -> Refusal:
         return current_app.make_default_options_response()
     session = load_with_user(state_of(binding))
     if not session:
+        if session.error == UNKNOWN.error:
+            raise store_is_away(binding)
         return refuse_unauthorized(binding, "login_required", "Sign in to go on.")
     return check(binding, session)
 

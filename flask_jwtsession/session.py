@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import NoneType
 from typing import Any, Self
 
 # What an account says of its tokens, and nothing else.
-_OF_TOKENS = frozenset({"access_token", "refresh_token", "expires_at", "scope", "token_type"})
+_OF_TOKENS = frozenset(
+    {"access_token", "refresh_token", "expires_at", "issued_at", "scope", "token_type"}
+)
+
+
+_ACCOUNT_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("provider", "type", "provider_account_id"), (str,)),
+    **dict.fromkeys(
+        ("access_token", "refresh_token", "scope", "token_type", "id_token"), (str, NoneType)
+    ),
+    **dict.fromkeys(("expires_at", "issued_at"), (int, float, NoneType)),
+}
+
+
+# Beyond it, a JSON number is not exact everywhere (RFC 8259 section 6), nor is it a time.
+_MAX_TIME = 2**53
 
 
 class Trigger(StrEnum):
@@ -17,6 +33,7 @@ class Trigger(StrEnum):
 
     SIGN_IN = "sign_in"
     UPDATE = "update"
+    REFRESH = "refresh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +41,8 @@ class Account:
     """How a person signed in, and what their provider gave for it.
 
     ``type`` is ``"credentials"``, ``"oauth"`` or ``"oidc"``; ``expires_at`` is when the access
-    token expires, in epoch seconds. Kept in the encrypted part of the session that no browser, and
-    no callback but the sign-in's, ever sees. Its ``repr`` shows no token.
+    token expires and ``issued_at`` when it was asked for, in epoch seconds. Kept in the encrypted
+    part of the session, or in the store; no browser ever sees it. Its ``repr`` shows no token.
     """
 
     provider: str
@@ -37,16 +54,47 @@ class Account:
     scope: str | None = None
     token_type: str | None = None
     id_token: str | None = field(default=None, repr=False)
+    issued_at: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, types in _ACCOUNT_TYPES.items():
+            value = getattr(self, name)
+            is_number = type(value) in (int, float)
+            if type(value) not in types or (is_number and not abs(value) < _MAX_TIME):
+                # Not its value: it may be a token.
+                raise TypeError(
+                    f"an account's {name} is {' or '.join(one.__name__ for one in types)}, "
+                    f"and no number is beyond 2**53; got {type(value).__name__}"
+                )
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there is an access or a refresh token."""
+        return self.access_token is not None or self.refresh_token is not None
+
+    def tokens(self) -> dict[str, Any]:
+        """What it says of its tokens, the ID token included: the fields that have a value."""
+        names = _OF_TOKENS | {"id_token"}
+        return {name: value for name, value in self._given() if name in names}
+
+    def with_tokens(self, tokens: Mapping[str, Any]) -> Self:
+        """The same account with other tokens; the ID token stays unless there is another one."""
+        names = _OF_TOKENS | {"id_token"}
+        others = {name: tokens[name] for name in tokens if name in names}
+        return replace(self, **{**dict.fromkeys(_OF_TOKENS), **others})
+
+    def without_tokens(self) -> Self:
+        """The same account without access and refresh token."""
+        return self.with_tokens({})
 
     @classmethod
     def from_claims(cls, value: object) -> Self | None:
         """The account of a token's private block; None if there is none."""
         if not isinstance(value, Mapping):
             return None
-        names = {one.name for one in fields(cls)}
         try:
-            return cls(**{name: item for name, item in value.items() if name in names})
-        except TypeError:
+            return cls(**{name: item for name, item in value.items() if name in _ACCOUNT_TYPES})
+        except TypeError:  # whoever has the secret may have written anything there
             return None
 
     def to_claims(self, *, tokens: bool, id_token: bool) -> dict[str, Any]:
@@ -58,11 +106,13 @@ class Account:
         dropped = frozenset() if tokens else _OF_TOKENS
         if not id_token:
             dropped |= {"id_token"}
-        return {
-            one.name: value
-            for one in fields(self)
-            if one.name not in dropped and (value := getattr(self, one.name)) is not None
-        }
+        return {name: value for name, value in self._given() if name not in dropped}
+
+    def _given(self) -> Iterator[tuple[str, Any]]:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is not None:
+                yield one.name, value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +121,8 @@ class JWTEvent:
 
     :ivar trigger: :class:`Trigger`, or None on a plain load
     :ivar user: at sign-in, the mapping that signed in
-    :ivar account: at sign-in, the :class:`Account`, if there is one
+    :ivar account: at sign-in, the :class:`Account`, if there is one; at a refresh, the account with
+        the new tokens
     :ivar profile: at sign-in, the provider's profile, if there is one
     :ivar data: the update's payload; empty for everything else. From a browser it is cut down to
         ``JWTSESSION_CLIENT_UPDATE_FIELDS``
@@ -115,7 +166,7 @@ class Session(Mapping[str, Any]):
     signed in. It belongs to its request and cannot be pickled.
     """
 
-    __slots__ = ("_account", "_claims", "_expires", "_public", "_subject")
+    __slots__ = ("_account", "_claims", "_error", "_expires", "_public", "_subject")
 
     def __init__(
         self,
@@ -125,12 +176,14 @@ class Session(Mapping[str, Any]):
         subject: str | None,
         expires: float | None,
         account: Account | None = None,
+        error: str | None = None,
     ) -> None:
         self._public = public
         self._claims = claims
         self._subject = subject
         self._expires = expires
         self._account = account
+        self._error = error
 
     @property
     def user(self) -> Mapping[str, Any] | None:
@@ -151,6 +204,18 @@ class Session(Mapping[str, Any]):
     def account(self) -> Account | None:
         """The account that the person signed in with, provider tokens included."""
         return self._account
+
+    @property
+    def error(self) -> str | None:
+        """What does not work, or None.
+
+        ``"refresh_unavailable"``: the provider tokens are to be refreshed and could not be; it is
+        tried again. ``"refresh_failed"``: there will be none until the person signs in once more.
+        ``"store_unavailable"``: nobody knows whether this session was revoked, so nobody is signed
+        in, for this request. ``"revocation_unavailable"``, of a session that was signed out: a
+        copy of its cookie may still be good, because that could not be written down.
+        """
+        return self._error
 
     def __getitem__(self, name: str) -> Any:
         return self._public[name]
@@ -175,5 +240,19 @@ class Session(Mapping[str, Any]):
         )
 
 
+def ended_session(session: Session, *, account: Account | None, error: str | None) -> Session:
+    """``session`` as it is told of when it has ended."""
+    return Session(
+        session._public,
+        session._claims,
+        subject=session._subject,
+        expires=session._expires,
+        account=account,
+        error=error,
+    )
+
+
 #: Nobody is signed in.
 NOBODY = Session({}, {}, subject=None, expires=None)
+#: Perhaps somebody is, but whether their session was revoked cannot be known just now.
+UNKNOWN = Session({}, {}, subject=None, expires=None, error="store_unavailable")

@@ -15,7 +15,10 @@ from flask_jwtsession import (
     JWTSession,
     current_session,
     login_required,
+    refresh_failed,
+    session_refreshed,
     session_rejected,
+    session_revoked,
     session_updated,
     sign_in,
     sign_out,
@@ -27,6 +30,16 @@ from flask_jwtsession import (
 from .integration.provider_sign_in import Browser, make_application
 from .peers.faulty_provider import FaultyProvider
 from .support import Clock, make_app
+
+SIGNALS = (
+    signed_in,
+    signed_out,
+    session_updated,
+    session_refreshed,
+    refresh_failed,
+    session_revoked,
+    session_rejected,
+)
 
 # How long an example takes is the machine's affair; no test asserts a time.
 settings.register_profile(
@@ -67,7 +80,7 @@ def signals(app: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """Every signal of the app, in order: name and arguments."""
     received: list[tuple[str, dict[str, Any]]] = []
     connected: list[tuple[NamedSignal, Any]] = []
-    for signal in (signed_in, signed_out, session_updated, session_rejected):
+    for signal in SIGNALS:
 
         def receive(sender: object, _name: str = signal.name, **arguments: Any) -> None:
             received.append((_name, arguments))

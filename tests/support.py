@@ -62,6 +62,8 @@ def make_app(clock: Clock | None = None, /, **config: Any) -> tuple[Flask, JWTSe
     """An app with the extension; keys without the prefix: ``make_app(MAX_AGE=60)``."""
     app = Flask("tests.app", root_path=str(Path(__file__).parent))
     app.config["JWTSESSION_SECRET"] = SECRET
+    # Gone with the app; what a file and a server do differently has tests of its own.
+    app.config["JWTSESSION_STORE"] = "memory"
     app.config.update({f"JWTSESSION_{name}": value for name, value in config.items()})
     auth = JWTSession(app)
     if clock is not None:

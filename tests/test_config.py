@@ -14,6 +14,7 @@ from flask import Flask
 
 from flask_jwtsession import ConfigError, JWTSession
 from flask_jwtsession.config import Settings, read_settings
+from flask_jwtsession.stores.memory import MemoryStore
 
 from .support import OTHER_SECRET, SECRET, binding_of, make_app
 
@@ -40,6 +41,11 @@ DEFAULTS: dict[str, Any] = {
     "update_age": DAY,
     "max_token_size": 7168,
     "client_update_fields": frozenset(),
+    "store": "sqlite",
+    "store_failure": "closed",
+    "provider_tokens": "cookie",
+    "refresh_failure": "keep",
+    "federated_sign_out": False,
     "url_prefix": "/auth",
     "base_url": None,
     "trusted_origins": frozenset(),
@@ -58,10 +64,35 @@ def test_every_key_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["MAX_AGE", "ABSOLUTE_MAX_AGE", "SECRET_FALLBACKS", *map(str.upper, list(DEFAULTS)[2:])]
+    "name",
+    [
+        *("MAX_AGE", "ABSOLUTE_MAX_AGE", "SECRET_FALLBACKS"),
+        *(name.upper() for name in list(DEFAULTS)[2:] if name != "store"),
+    ],
 )
 def test_a_key_that_is_none_is_a_key_that_is_absent(name: str) -> None:
     assert read(**{name: None}) == read()
+
+
+@pytest.mark.parametrize("value", [None, "None", "none"])
+def test_no_store_is_a_store_that_is_none(value: str | None) -> None:
+    """The one key for which None says something; the text is what the environment makes of it."""
+    assert read(STORE=value).store is None
+
+
+def test_a_store_is_taken_as_it_is() -> None:
+    store = MemoryStore()
+    assert read(STORE=store).store is store
+
+
+STORE_URLS = [
+    "redis://localhost:6379/0",
+    "redis://user:password@localhost/0?socket_timeout=0.5",
+    "rediss://:password@redis.example:6380",
+    "unix:///run/redis.sock?db=1",
+    "redis+sentinel://a.example:26379,b.example:26379/service/0",
+    "rediss+sentinel://user:password@a.example/service",
+]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +121,13 @@ def test_a_key_that_is_none_is_a_key_that_is_absent(name: str) -> None:
         ("PROTECT_ALL", True, "protect_all", True),
         ("PROVIDER_TOKENS", "none", "provider_tokens", "none"),
         ("PROVIDER_TOKENS", "cookie", "provider_tokens", "cookie"),
+        ("PROVIDER_TOKENS", "store", "provider_tokens", "store"),
+        ("REFRESH_FAILURE", "sign_out", "refresh_failure", "sign_out"),
+        ("STORE", "sqlite", "store", "sqlite"),
+        ("STORE", "memory", "store", "memory"),
+        *(("STORE", url, "store", url) for url in STORE_URLS),
+        ("STORE_FAILURE", "closed", "store_failure", "closed"),
+        ("STORE_FAILURE", "open", "store_failure", "open"),
         ("FEDERATED_SIGN_OUT", True, "federated_sign_out", True),
         ("CSRF_PROTECT", False, "csrf_protect", False),
         ("READ_NEXTAUTH_V4", True, "read_nextauth_v4", True),
@@ -158,7 +196,14 @@ WRONG: dict[str, list[Any]] = {
         *({"sign_in": ""}, {"error": 7}),
     ],
     "PROTECT_ALL": NO_BOOLEANS,
-    "PROVIDER_TOKENS": ["", "store", "None", "COOKIE", True, 1, ["cookie"]],
+    "STORE": [
+        *("", "sqlite3", "SQLite", "Memory", "redis", "localhost", "file:///tmp/x", "sqlite:///x"),
+        *("http://redis.example", "redis:/localhost", "//localhost", " redis://localhost"),
+        *(True, False, 0, 7, [], ["sqlite"], {"url": "redis://h"}, b"sqlite", MemoryStore),
+    ],
+    "STORE_FAILURE": ["", "None", "Closed", "OPEN", "fail", True, False, 1, ["open"]],
+    "PROVIDER_TOKENS": ["", "None", "COOKIE", "Store", "sqlite", True, 1, ["cookie"]],
+    "REFRESH_FAILURE": ["", "None", "Keep", "sign-out", "signout", True, False, 1, ["keep"]],
     "FEDERATED_SIGN_OUT": NO_BOOLEANS,
     "CSRF_PROTECT": NO_BOOLEANS,
     "READ_NEXTAUTH_V4": NO_BOOLEANS,
@@ -186,6 +231,32 @@ def test_a_wrong_value_is_an_error_that_names_the_key_and_no_secret(name: str, v
     assert str(caught.value).startswith(f"JWTSESSION_{name}: ")
     assert len(str(caught.value)) > len(f"JWTSESSION_{name}: ") + 15
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://user:hunter2@localhost/0",
+        "redis:hunter2@localhost:6379",
+        "user:hunter2@localhost",
+        "redis:/:hunter2@localhost/0",
+        "Redis://:hunter2@localhost",
+        " redis://:hunter2@localhost",
+        b"redis://:hunter2@localhost",
+        ["redis://:hunter2@localhost"],
+        {"url": "redis://:hunter2@localhost"},
+    ],
+    ids=str,
+)
+def test_sec_050_a_wrong_store_is_an_error_that_shows_no_password(value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(STORE=value)
+    assert caught.value.key == "JWTSESSION_STORE"
+    assert "hunter2" not in str(caught.value)
+
+
+def test_sec_059_the_repr_shows_no_password_of_the_store() -> None:
+    assert "hunter2" not in repr(read(STORE="redis://user:hunter2@localhost"))
 
 
 def test_every_key_is_in_the_table_of_wrong_values() -> None:
@@ -442,6 +513,11 @@ def test_from_prefixed_env_is_understood(from_environment: Any) -> None:
     assert settings.pages == {"sign_in": "/login"}
 
 
+@pytest.mark.parametrize("text", ["null", "None"])
+def test_from_prefixed_env_can_say_that_there_is_no_store(from_environment: Any, text: str) -> None:
+    assert from_environment(STORE=text).store is None
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -451,6 +527,9 @@ def test_from_prefixed_env_is_understood(from_environment: Any) -> None:
         ("PROTECT_ALL", "True"),
         ("PROTECT_ALL", "1"),
         ("TRUSTED_ORIGINS", "https://a.test"),
+        ("STORE", "false"),
+        ("STORE", "0"),
+        ("STORE_FAILURE", "None"),
         ("MAX_AGE", "30 days"),
         ("MAX_AGE", "NaN"),
         ("MAX_AGE", "Infinity"),
@@ -505,6 +584,15 @@ def test_what_a_browser_would_refuse_is_refused_at_start(config: dict[str, Any],
     with pytest.raises(ConfigError) as caught:
         read(**config)
     assert caught.value.key == f"JWTSESSION_{key}"
+
+
+@pytest.mark.parametrize("none", [None, "None"])
+def test_tokens_cannot_be_kept_in_a_store_that_there_is_not(none: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(STORE=none, PROVIDER_TOKENS="store")
+    assert caught.value.key == "JWTSESSION_PROVIDER_TOKENS"
+    assert "JWTSESSION_STORE" in str(caught.value)
+    assert read(STORE="memory", PROVIDER_TOKENS="store").provider_tokens == "store"
 
 
 @pytest.mark.parametrize(

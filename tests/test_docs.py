@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import pytest
 import flask_jwtsession
 from flask_jwtsession import config, exceptions, signals
 from flask_jwtsession.endpoints import failures
+from flask_jwtsession.lifecycle import verify
+from flask_jwtsession.stores.contract import StoreContract
 
 from .support import SAME_ORIGIN, SECRET, make_app
 
@@ -70,6 +73,19 @@ def test_the_quick_start_of_the_readme_signs_in_and_out(
 def test_the_quick_start_of_the_readme_has_at_most_30_lines() -> None:
     (quick_start,) = [one for one in examples(README) if one.language == "python"]
     assert len(quick_start.code.splitlines()) <= 30
+
+
+def test_the_store_of_the_documentation_does_what_a_store_has_to(tmp_path: Path) -> None:
+    for example in examples(DOCS / "stores.rst"):
+        if example.language == "python" and example.caption is not None:
+            (tmp_path / example.caption).write_text(example.code)
+    pytest_alone = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run(pytest_alone, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    passed = re.search(r"^(\d+) passed", done.stdout, re.MULTILINE)
+    tests = [name for name in vars(StoreContract) if name.startswith("test_")]
+    assert passed is not None
+    assert int(passed[1]) == len(tests)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -247,9 +263,9 @@ def real_keys() -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     class Recorder(config._Keys):
-        def read(self, name: str, check: Any, default: Any) -> Any:
+        def read(self, name: str, check: Any, default: Any, **options: Any) -> Any:
             found[name] = default
-            return super().read(name, check, default)
+            return super().read(name, check, default, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "_Keys", Recorder)
@@ -285,11 +301,19 @@ def rejection_reasons() -> Iterator[str]:
             reason = getattr(call.args[0], "value", None)
             assert isinstance(reason, str)
             yield reason
+    # What is said of several cookies together, or by the store, is no exception.
+    for node in ast.walk(ast.parse(Path(verify.__file__).read_text())):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            reason = node.value.value
+            if "rejected" in [getattr(one, "id", None) for one in node.targets]:
+                assert isinstance(reason, str)
+                yield reason
 
 
 def provider_error_reasons() -> Iterator[tuple[str, int]]:
     """The constant ones; those of an ID token end with what was wrong with it."""
-    for name, position, status in (("ProviderError", 1, 502), ("_refused", 0, 400)):
+    made_by = (("ProviderError", 1, 502), ("_refused", 0, 400), ("_failed", 1, 502))
+    for name, position, status in made_by:
         for call in calls(name):
             reason = getattr(call.args[position], "value", None)
             if isinstance(reason, str):

@@ -179,6 +179,7 @@ def settings_of(**more: Any) -> ProviderSettings:
         "auth_methods": (),
         "compliance_fix": None,
         "algorithm": None,
+        "refresh": True,
     }
     return ProviderSettings(**honest | more)
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from flask_jwtsession import Account, sign_out
 from flask_jwtsession.lifecycle.binding import Binding
-from flask_jwtsession.providers import sign_out as module
+from flask_jwtsession.providers import sign_out
 from flask_jwtsession.providers.provider import Provider
 
 from .integration.provider_sign_in import JSON, Browser, make_application
@@ -25,13 +25,13 @@ from .support import NAVIGATION, SAME_ORIGIN, Clock, binding_of, make_app, set_c
 def revoked(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Released once for every revocation that has come to its end."""
     done = threading.Semaphore(0)
-    revoke: Callable[[Provider, str, str], None] = module._revoke
+    revoke: Callable[[Provider, str, str], None] = Provider._revoke
 
     def revoke_and_tell(provider: Provider, token: str, hint: str) -> None:
         revoke(provider, token, hint)
         done.release()
 
-    monkeypatch.setattr(module, "_revoke", revoke_and_tell)
+    monkeypatch.setattr(Provider, "_revoke", revoke_and_tell)
     return done
 
 
@@ -159,7 +159,7 @@ def test_sec_191_a_provider_of_which_nothing_is_known_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a worker that has not asked it anything yet, while it hangs."""
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(sign_out, "PATIENCE", 0.05)
     fresh_worker, _ = make_application(clock, browser.provider, FEDERATED_SIGN_OUT=True)
     cookie = browser.client.get_cookie("jwtsession.session-token")
     assert cookie is not None
@@ -179,7 +179,7 @@ def test_revocations_that_wait_for_a_provider_do_not_gather(
     browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider = binding_of(browser.app).providers["op"]
-    while provider.revocations.acquire(blocking=False):
+    while provider._revocations.acquire(blocking=False):
         pass  # as many as may be under way
     leave(browser)
     assert "too many are waiting" in caplog.text
@@ -295,7 +295,7 @@ def test_sec_191_where_no_thread_can_be_had_the_sign_out_goes_on(
 
     monkeypatch.setattr(threading.Thread, "start", start)
     for _ in range(20):  # and keeps none of the few places
-        module.revoke_tokens(binding_of(browser.app), ACCOUNT)
+        sign_out.revoke_tokens(binding_of(browser.app), ACCOUNT)
     assert "no thread can be had" in caplog.text
     assert "too many are waiting" not in caplog.text
 

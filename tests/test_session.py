@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +21,10 @@ ACCOUNT = Account(
     scope="openid",
     token_type="bearer",
     id_token="the-id-token",
+    issued_at=1_800_000_000,
+)
+WITHOUT_TOKENS = Account(
+    provider="google", type="oidc", provider_account_id="42", id_token="the-id-token"
 )
 TOKENS = ("the-access-token", "the-refresh-token", "the-id-token")
 
@@ -114,6 +118,95 @@ def test_an_account_comes_back_from_its_claims_without_the_id_token() -> None:
     )
 
 
+def test_an_account_comes_back_from_its_claims_whole() -> None:
+    claims = ACCOUNT.to_claims(tokens=True, id_token=True)
+    assert Account.from_claims(claims) == ACCOUNT
+
+
+def test_the_claims_of_an_account_have_the_tokens_that_are_asked_for() -> None:
+    who = {"provider": "google", "type": "oidc", "provider_account_id": "42"}
+    tokens = {
+        "access_token": "the-access-token",
+        "refresh_token": "the-refresh-token",
+        "expires_at": 1_800_003_600,
+        "issued_at": 1_800_000_000,
+        "scope": "openid",
+        "token_type": "bearer",
+    }
+    id_token = {"id_token": "the-id-token"}
+    assert ACCOUNT.to_claims(tokens=True, id_token=True) == {**who, **tokens, **id_token}
+    assert ACCOUNT.to_claims(tokens=True, id_token=False) == {**who, **tokens}
+    assert ACCOUNT.to_claims(tokens=False, id_token=True) == {**who, **id_token}
+    assert ACCOUNT.to_claims(tokens=False, id_token=False) == who
+
+
+def test_the_claims_of_an_account_have_no_empty_fields() -> None:
+    bare = Account(provider="google", type="oauth", provider_account_id="42", access_token="at")
+    assert bare.to_claims(tokens=True, id_token=True) == {
+        "provider": "google",
+        "type": "oauth",
+        "provider_account_id": "42",
+        "access_token": "at",
+    }
+
+
+@pytest.mark.parametrize(
+    ("account", "has_tokens"),
+    [
+        pytest.param(ACCOUNT, True, id="both"),
+        pytest.param(replace(WITHOUT_TOKENS, access_token="at"), True, id="an access token"),
+        pytest.param(replace(WITHOUT_TOKENS, refresh_token="rt"), True, id="a refresh token"),
+        pytest.param(WITHOUT_TOKENS, False, id="an ID token"),
+        pytest.param(
+            replace(WITHOUT_TOKENS, expires_at=1.0, scope="openid"), False, id="what is left"
+        ),
+    ],
+)
+def test_an_account_has_tokens_if_there_is_an_access_or_a_refresh_token(
+    account: Account, has_tokens: bool
+) -> None:
+    assert account.has_tokens is has_tokens
+
+
+def test_the_tokens_of_an_account_say_nothing_of_the_person() -> None:
+    assert ACCOUNT.tokens() == {
+        "access_token": "the-access-token",
+        "refresh_token": "the-refresh-token",
+        "expires_at": 1_800_003_600,
+        "issued_at": 1_800_000_000,
+        "scope": "openid",
+        "token_type": "bearer",
+        "id_token": "the-id-token",
+    }
+    assert WITHOUT_TOKENS.tokens() == {"id_token": "the-id-token"}
+
+
+def test_every_field_of_an_account_says_who_it_is_or_belongs_to_the_tokens() -> None:
+    who = {"provider", "type", "provider_account_id"}
+    assert {field.name for field in fields(Account)} == who | ACCOUNT.tokens().keys()
+
+
+def test_tokens_move_from_one_account_to_another() -> None:
+    assert WITHOUT_TOKENS.with_tokens(ACCOUNT.tokens()) == ACCOUNT
+
+
+def test_nothing_of_the_tokens_before_is_left_beside_others() -> None:
+    """An old expiry beside a new access token, or an old refresh token, would be a mixture."""
+    found = ACCOUNT.with_tokens({"access_token": "another-access-token"})
+    assert found == replace(WITHOUT_TOKENS, access_token="another-access-token")
+
+
+def test_the_id_token_stays_unless_there_is_another() -> None:
+    assert ACCOUNT.with_tokens({}).id_token == "the-id-token"
+    assert ACCOUNT.with_tokens({"id_token": "another"}).id_token == "another"
+
+
+def test_an_account_without_tokens_keeps_who_it_is_and_the_id_token() -> None:
+    assert ACCOUNT.without_tokens() == WITHOUT_TOKENS
+    assert not ACCOUNT.without_tokens().has_tokens
+    assert ACCOUNT.has_tokens  # it is a copy
+
+
 @pytest.mark.parametrize("value", [None, "google", 7, [], {}, {"provider": "google"}])
 def test_what_is_no_account_is_none(value: object) -> None:
     assert Account.from_claims(value) is None
@@ -125,7 +218,7 @@ def test_an_unknown_field_of_an_account_is_ignored() -> None:
 
 
 def test_the_triggers_are_the_strings_of_the_reference() -> None:
-    assert [str(trigger) for trigger in Trigger] == ["sign_in", "update"]
+    assert [str(trigger) for trigger in Trigger] == ["sign_in", "update", "refresh"]
 
 
 def test_an_event_of_a_plain_load_is_empty() -> None:

@@ -887,4 +887,4 @@ def test_sec_059_what_a_debugger_prints_shows_no_token_and_no_secret(app: Flask)
         assert not re.search(r"(access|refresh|id)-secret|eyJ", text)
         assert SECRET not in text
         assert b64(KEY) not in text
-        assert repr(binding.session_id_key) not in text
+        assert repr(binding.log_key) not in text

@@ -6,12 +6,22 @@ import hashlib
 
 import pytest
 
-from flask_jwtsession.tokens.keys import KeyRing, authjs_keys, derive_key, nextauth_v4_keys
+from flask_jwtsession.exceptions import TokenInvalid
+from flask_jwtsession.tokens.encrypted import EncryptedTokens
+from flask_jwtsession.tokens.keys import (
+    KeyRing,
+    authjs_keys,
+    derive_key,
+    nextauth_v4_keys,
+    record_keys,
+)
 
-from .forged_tokens import CBC, GCM, b64, content_key, thumbprint
+from .forged_tokens import CBC, GCM, b64, content_key, forge, header, header_of, thumbprint
 from .support import OTHER_SECRET, SECRET
 
 NAME = "authjs.session-token"
+GRANT = b"QUJDREVGR0hJSktMTU5PUA"
+OTHER_GRANT = b"UVJTVFVWV1hZWjAxMjM0NQ"
 
 
 def raw(keys: KeyRing) -> bytes:
@@ -91,3 +101,89 @@ def test_sec_059_the_repr_of_keys_shows_no_key() -> None:
         assert b64(key) not in shown
         assert key.hex() not in shown
         assert repr(key) not in shown
+
+
+# The key of a grant's record.
+
+
+def test_the_key_of_a_record_is_made_of_the_grant_alone() -> None:
+    """So that a record outlives its application's secrets; it is to be the same key for ever."""
+    keys = record_keys(GRANT)
+    assert keys.encryption.enc == CBC
+    assert raw(keys) == derive_key(GRANT, salt="", info="jwtsession grant record", length=64)
+    assert raw(record_keys(GRANT)) == raw(keys)
+
+
+def test_every_grant_has_another_key() -> None:
+    one, other = record_keys(GRANT), record_keys(OTHER_GRANT)
+    assert raw(one) != raw(other)
+    assert one.encryption.kid != other.encryption.kid
+
+
+def test_a_record_is_read_with_its_own_grant_only() -> None:
+    record = EncryptedTokens(record_keys(GRANT)).encode(b"{}")
+    assert EncryptedTokens(record_keys(GRANT)).decode(record) == b"{}"
+    with pytest.raises(TokenInvalid, match="unknown_key"):
+        EncryptedTokens(record_keys(OTHER_GRANT)).decode(record)
+
+
+def test_a_record_under_the_header_of_another_grant_is_not_read() -> None:
+    """A store that gives one person's record to another one's grant gives nothing away."""
+    record = EncryptedTokens(record_keys(GRANT)).encode(b"{}")
+    other = EncryptedTokens(record_keys(OTHER_GRANT))
+    borrowed = other.encode(b"{}").partition(".")[0]
+    with pytest.raises(TokenInvalid, match="decryption"):
+        other.decode(f"{borrowed}.{record.partition('.')[2]}")
+
+
+@pytest.mark.parametrize("secret", [SECRET.encode(), GRANT])
+def test_sec_214_a_record_is_no_cookie_and_a_cookie_is_no_record(secret: bytes) -> None:
+    """Not even for a cookie's key that is made of the same bytes."""
+    records = EncryptedTokens(record_keys(GRANT))
+    for keys in (
+        authjs_keys([secret], NAME),
+        authjs_keys([secret], ""),
+        nextauth_v4_keys([secret]),
+    ):
+        cookies = EncryptedTokens(keys)
+        for one, other in ((records, cookies), (cookies, records)):
+            with pytest.raises(TokenInvalid):
+                other.decode(one.encode(b"{}"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"typ": "JWT"}, id="more than its own members"),
+        pytest.param({"enc": GCM}, id="another encryption"),
+        pytest.param({"kid": "x"}, id="another kid"),
+    ],
+)
+def test_a_record_has_one_header_and_no_other(more: dict[str, object]) -> None:
+    keys = record_keys(GRANT)
+    token = forge(raw(keys), b"{}", header(raw(keys), **more))
+    with pytest.raises(TokenInvalid, match="unknown_key"):
+        EncryptedTokens(keys).decode(token)
+
+
+def test_a_record_without_a_kid_is_not_read() -> None:
+    keys = record_keys(GRANT)
+    token = forge(raw(keys), b"{}", {"alg": "dir", "enc": CBC})
+    with pytest.raises(TokenInvalid, match="unknown_key"):
+        EncryptedTokens(keys).decode(token)
+
+
+def test_the_kid_of_a_record_is_a_digest_of_its_key_and_not_of_the_grant() -> None:
+    keys = record_keys(GRANT)
+    record = EncryptedTokens(keys).encode(b"{}")
+    assert header_of(record) == {"alg": "dir", "enc": CBC, "kid": thumbprint(raw(keys))}
+    assert thumbprint(raw(keys)) != b64(hashlib.sha512(GRANT).digest())
+
+
+def test_sec_059_the_repr_of_a_records_key_shows_neither_it_nor_the_grant() -> None:
+    keys = record_keys(GRANT)
+    shown = repr(keys)
+    assert GRANT.decode() not in shown
+    assert b64(raw(keys)) not in shown
+    assert raw(keys).hex() not in shown
+    assert repr(raw(keys)) not in shown

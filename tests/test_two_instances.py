@@ -38,7 +38,8 @@ STAFF: dict[str, Any] = {
 
 def make_both(clock: Clock, **config: Any) -> tuple[Flask, JWTSession, JWTSession]:
     app = Flask("both")
-    app.config.update({"JWTSESSION_SECRET": SECRET, **STAFF, **config})
+    stores = {"JWTSESSION_STORE": "memory", "STAFF_STORE": "memory"}
+    app.config.update({"JWTSESSION_SECRET": SECRET, **STAFF, **stores, **config})
     auth, staff = JWTSession(app), JWTSession(app, config_prefix="STAFF")
     for prefix in ("JWTSESSION", "STAFF"):
         binding_of(app, prefix).clock = clock

@@ -40,6 +40,8 @@ def main() -> None:
             post_logout_redirect_uris=tuple(
                 f"{origin}/auth/signout/callback" for origin in origins
             ),
+            # Who signs out there is signed out here too.
+            backchannel_logout_uri=f"http://{HOST}:{port}/auth/backchannel-logout/demo-id",
         )
         provider = create_provider(issuer=issuer, clients=[client])
         click.echo(f"\n  The demo is at http://localhost:{port}   (Ctrl-C stops it)\n")

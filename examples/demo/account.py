@@ -12,6 +12,8 @@ from flask_jwtsession import (
     current_session,
     fresh_login_required,
     login_required,
+    revoke_user,
+    sign_in,
     update_session,
 )
 
@@ -104,7 +106,12 @@ def save_password() -> ResponseReturnValue:
         return _password_page(errors), 400
     with database.connection():
         database.save_password(current_session.token["sub"], new)
-    flash("Your password is changed.")
+    # Whoever knew the old one may be signed in somewhere. This browser begins a new session; all
+    # others, and every copy of a cookie, end with their next request.
+    user, account = database.user_by_id(current_session.token["sub"]), current_session.account
+    revoke_user(current_session.token["sub"])
+    sign_in(user, account=account)
+    flash("Your password is changed, and you are signed out everywhere else.")
     return redirect(url_for("pages.dashboard"), 303)
 
 

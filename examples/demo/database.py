@@ -88,6 +88,12 @@ def user_by_name(username: str) -> Row | None:
     )
 
 
+def user_by_id(subject: str) -> Row:
+    """Without the password's hash. There is one, as long as the session is this application's."""
+    (user,) = _all("SELECT * FROM users WHERE id = ?", subject)
+    return {name: value for name, value in user.items() if name != "password_hash"}
+
+
 def user_of_account(account: Account, user: Mapping[str, Any]) -> Row:
     """The user that an account of a provider belongs to, made at the first sign-in with it.
 
@@ -115,7 +121,7 @@ def user_of_account(account: Account, user: Mapping[str, Any]) -> Row:
 
 def users() -> list[Row]:
     return _all(
-        "SELECT users.name, username, email, role, companies.name AS company"
+        "SELECT users.id, users.name, username, email, role, companies.name AS company"
         " FROM users LEFT JOIN companies ON companies.id = users.company_id ORDER BY users.id"
     )
 

@@ -16,8 +16,12 @@ from flask import Flask, current_app
 
 from flask_jwtsession import (
     Account,
+    ProviderError,
     Session,
+    refresh_failed,
+    session_refreshed,
     session_rejected,
+    session_revoked,
     session_updated,
     signed_in,
     signed_out,
@@ -46,6 +50,9 @@ def init_app(app: Flask) -> None:
     signed_out.connect(_signed_out, app)
     session_updated.connect(_session_updated, app)
     session_rejected.connect(_session_rejected, app)
+    session_refreshed.connect(_session_refreshed, app)
+    refresh_failed.connect(_refresh_failed, app)
+    session_revoked.connect(_session_revoked, app)
 
 
 def latest() -> list[Event]:
@@ -71,6 +78,19 @@ def _session_updated(app: Flask, session: Session, data: Mapping[str, Any], **_:
 
 def _session_rejected(app: Flask, reason: str, **_: object) -> None:
     _record(app, "session_rejected", "nobody", f"cookie not accepted: {reason}")
+
+
+def _session_refreshed(app: Flask, session: Session, account: Account, **_: object) -> None:
+    _record(app, "session_refreshed", _name(session), "new tokens of Demo ID")
+
+
+def _refresh_failed(app: Flask, session: Session, error: ProviderError, **_: object) -> None:
+    _record(app, "refresh_failed", _name(session), f"{session.error}: {error.reason}")
+
+
+def _session_revoked(app: Flask, sid: str | None, sub: str | None, **_: object) -> None:
+    what = "all sessions of one person" if sid is None else "one session"
+    _record(app, "session_revoked", "the server", what)
 
 
 def _record(app: Flask, signal: str, who: str, detail: str) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from flask_jwtsession import claims_required, current_session, login_required, roles_required
+from flask_jwtsession import (
+    claims_required,
+    current_session,
+    login_required,
+    revoke_user,
+    roles_required,
+)
 
 from . import database, events
 from .auth import account_at_demo_id, company_required
@@ -74,6 +80,18 @@ def members() -> str:
 @roles_required("admin")
 def admin() -> str:
     return render_template("admin.html", events=events.latest(), users=database.users())
+
+
+@blueprint.post("/admin/sign-out")
+@roles_required("admin")
+def sign_out_everywhere() -> ResponseReturnValue:
+    """End every session of one person, in whatever browser it is."""
+    user = next((one for one in database.users() if str(one["id"]) == request.form.get("id")), None)
+    if user is None:
+        abort(404)
+    revoke_user(user["id"])
+    flash(f"{user['name']} is signed out everywhere.")
+    return redirect(url_for(".admin"), 303)
 
 
 def _given_by_demo_id() -> dict[str, Any]:

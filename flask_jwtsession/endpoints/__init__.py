@@ -53,6 +53,7 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
     get("/session", "session", session.show)
     post("/session", "update_session", session.update)
     get("/session/status", "session_status", session.status)
+    post("/session/refresh", "refresh_session", session.refresh)
     get("/csrf", "csrf", csrf.show)
     get("/providers", "providers", providers.show)
     get("/signin", "signin", signin.show)

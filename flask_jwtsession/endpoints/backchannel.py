@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flask import Response
 
-from ..exceptions import ProviderError, RevocationUnavailable
+from ..exceptions import ProviderError, RevocationUnavailable, StoreUnavailable
 from ..lifecycle.binding import Binding
+from ..lifecycle.standing import revoke_at_provider
 from ..providers.reasons import Untrusted
 from .posts import bounded_form
 from .redirecting import json_response
@@ -31,17 +32,19 @@ def log_out(binding: Binding, provider: str) -> Response:
         return _refused(binding, str(error))
     except ProviderError as error:
         return _refused(binding, error.reason)
-    now = binding.clock()
-    if not known.used_logout_tokens.take(logout.jti, until=now + _REMEMBERED, now=now):
-        return _refused(binding, "jti")
+    name = f"logout token\0{known.name}\0{logout.jti}"
     try:
-        # With both, it is the one session (section 2.7).
-        if logout.session_id is not None:
-            binding.revocations.revoke_provider_session(known.name, logout.session_id)
-        elif logout.account_id is not None:
-            binding.revocations.revoke_account(known.name, logout.account_id)
-    except RevocationUnavailable as error:
-        known.used_logout_tokens.give_back(logout.jti)
+        if not binding.once.take(name, _REMEMBERED):
+            return _refused(binding, "jti")
+        try:
+            revoke_at_provider(
+                binding, known.name, session_id=logout.session_id, account_id=logout.account_id
+            )
+        except (RevocationUnavailable, StoreUnavailable):
+            binding.once.give_back(name)  # the provider may send it again
+            raise
+    except (RevocationUnavailable, StoreUnavailable) as error:
+        # 400 for a failure here, too (section 2.8).
         return _refused(binding, error.code)
     return Response(status=200)
 

@@ -9,8 +9,8 @@ from ..answers import page, refusal
 from ..exceptions import ProviderError, SessionTooLarge, SignInRefused
 from ..lifecycle.binding import Binding
 from ..lifecycle.change import sign_in as begin_session
-from ..lifecycle.load import verify
 from ..lifecycle.state import RequestSession, state_of
+from ..lifecycle.verify import verify
 from ..providers.sign_in import complete, take_transaction
 from ..targets import chosen_target, default_target, query
 from .failures import TEXTS, answer_provider_error, answer_refusal

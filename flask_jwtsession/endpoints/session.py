@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Response
 
-from ..answers import refusal
+from ..answers import refusal, store_is_away
 from ..lifecycle.binding import Binding
+from ..lifecycle.change import refresh as refresh_tokens
 from ..lifecycle.change import update as change_session
-from ..lifecycle.load import load_with_user, public_session, verify
+from ..lifecycle.load import load_with_user, public_session
 from ..lifecycle.state import RequestSession, state_of
-from ..session import Session
+from ..lifecycle.verify import verify
+from ..session import UNKNOWN, Session
 from ..tokens.claims import subject
 from .posts import Fields
 from .redirecting import json_response
@@ -17,20 +19,29 @@ from .redirecting import json_response
 
 def show(binding: Binding) -> Response:
     """The public session, or ``null``."""
-    return _public(load_with_user(state_of(binding)))
+    session = load_with_user(state_of(binding))
+    if session.error == UNKNOWN.error:
+        raise store_is_away(binding)
+    return _public(session)
 
 
 def update(binding: Binding, fields: Fields) -> Response:
     """Update the session from the browser: ``{"data": {…}}``."""
     state = state_of(binding)
-    if not _is_signed_in(state):
-        raise refusal(binding, 401, "login_required", "Nobody is signed in.")
+    _require_signed_in(binding, state)
     data = fields.get("data")
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise refusal(binding, 400, "invalid_update", "'data' is not a JSON object.")
     return _public(change_session(state, data, from_client=True))
+
+
+def refresh(binding: Binding, fields: Fields) -> Response:
+    """Refresh the provider's tokens now."""
+    state = state_of(binding)
+    _require_signed_in(binding, state)
+    return _public(refresh_tokens(state, sent=True))
 
 
 def status(binding: Binding) -> Response:
@@ -41,9 +52,19 @@ def status(binding: Binding) -> Response:
         session = public_session(state, verified.token, with_callback=False)
         if session:
             return json_response({"status": "authenticated", "expires": session["expires"]})
+    if state.unconfirmed is not None:
+        raise store_is_away(binding)
     response = json_response({"status": "unauthenticated"})
     response.status_code = 401
     return response
+
+
+def _require_signed_in(binding: Binding, state: RequestSession) -> None:
+    if _is_signed_in(state):
+        return
+    if state.unconfirmed is not None:
+        raise store_is_away(binding)
+    raise refusal(binding, 401, "login_required", "Nobody is signed in.")
 
 
 def _is_signed_in(state: RequestSession) -> bool:

@@ -14,7 +14,11 @@ from flask import Flask, current_app
 
 from ..config import Settings
 from ..cookies import Cookie, LoginCookies
-from ..exceptions import ConfigError, RevocationUnavailable
+from ..exceptions import ConfigError, StoreUnavailable
+from ..once import Once
+from ..refresh import Grants
+from ..revocation import Revocations
+from ..stores import Store, open_store
 from ..tokens.encrypted import EncryptedTokens
 from ..tokens.keys import authjs_keys, derive_key, nextauth_v4_keys
 from .callbacks import Callbacks
@@ -53,27 +57,15 @@ class CookieSet:
             yield cookie
 
 
-class Revocations:
-    """Where it is written down that a session is over, whatever its cookie says.
-
-    There is no store yet that could keep it, so each of these says that it cannot be done.
-    """
-
-    def revoke_provider_session(self, provider: str, session_id: str) -> None:
-        """Revoke the session that began with this session at this provider."""
-        raise RevocationUnavailable("there is no store that could keep a revocation")
-
-    def revoke_account(self, provider: str, account_id: str) -> None:
-        """Revoke every session of this account at this provider that began before now."""
-        raise RevocationUnavailable("there is no store that could keep a revocation")
-
-
 @dataclass
 class Binding:
     """What the two hooks, the verbs and the endpoints of one instance share on one app.
 
     Nothing of it changes after the start, but that a test may put its own ``clock`` (epoch
     seconds) in.
+
+    :ivar store: without ``JWTSESSION_STORE`` it is this process's memory
+    :ivar revocations: None without ``JWTSESSION_STORE``
     """
 
     app: Flask
@@ -82,18 +74,51 @@ class Binding:
     blueprint: str
     https: CookieSet
     http: CookieSet
-    session_id_key: bytes = field(repr=False)
+    #: Of the HMACs by which people are called in the log.
+    log_key: bytes = field(repr=False)
     #: Under which a request keeps its session in its environ: no other app or instance has it.
     environ_key: str
     security_log: SecurityLog
+    store: Store
+    revocations: Revocations | None
+    grants: Grants
+    once: Once
     #: By name, in the order in which they were added.
     providers: dict[str, Provider] = field(default_factory=dict)
-    revocations: Revocations = field(default_factory=Revocations)
     clock: Callable[[], float] = time.time
+    _moments: Moments = field(default_factory=lambda: Moments())
 
     @property
     def cookie_sets(self) -> tuple[CookieSet, CookieSet]:
         return self.https, self.http
+
+    def moment(self) -> float:
+        """Now, in epoch seconds: later than every moment before it in this process."""
+        return self._moments.after(self.clock())
+
+    def report(self, error: StoreUnavailable) -> None:
+        """Tell the log that the store is away; once a minute, however many requests find out."""
+        self.security_log.warning("store", f"The store cannot be used: {error}")
+
+
+class Moments:
+    """Moments that follow each other though the clock may stand still for them, or be set back a
+    little: who signs in after "sign out everywhere" is not signed out by it.
+    """
+
+    #: Seconds; a clock that was set back further is followed.
+    LARGEST_STEP = 1.0
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._last = float("-inf")
+
+    def after(self, now: float) -> float:
+        with self._lock:
+            if 0 <= self._last - now < self.LARGEST_STEP:
+                now = self._last + 1e-6
+            self._last = now
+            return now
 
 
 class SecurityLog:
@@ -120,22 +145,41 @@ class SecurityLog:
 
 
 def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint: str) -> Binding:
-    """Derive the keys, name the cookies."""
-    return Binding(
+    """Derive the keys, name the cookies, prepare the store. Raises :exc:`ConfigError`."""
+
+    def clock() -> float:
+        return binding.clock()
+
+    # What a session can live for at most after it was revoked, and an hour for whatever was under
+    # way by then.
+    lifetimes = settings.lifetimes
+    longest = lifetimes.max_age
+    if lifetimes.absolute_max_age is not None:
+        longest = min(longest, lifetimes.absolute_max_age)
+    kept = longest + 3600
+    store = _store(app, settings, clock)
+    store_keys = [
+        derive_key(secret, salt=settings.cookie_prefix, info="jwtsession store", length=32)
+        for secret in settings.secrets
+    ]
+    binding = Binding(
         app=app,
         settings=settings,
         callbacks=callbacks,
         blueprint=blueprint,
         https=_cookie_set(settings, secure=True),
         http=_cookie_set(settings, secure=False),
-        # The oldest secret: so the sid of an Auth.js token stays the same when a newer one is put
-        # before it.
-        session_id_key=derive_key(
-            settings.secrets[-1], salt=settings.cookie_prefix, info="jwtsession sid", length=32
+        log_key=derive_key(
+            settings.secrets[-1], salt=settings.cookie_prefix, info="jwtsession log", length=32
         ),
         environ_key=f"flask_jwtsession.{settings.config_prefix}.{secrets.token_hex(8)}",
         security_log=SecurityLog(),
+        store=store,
+        revocations=None if settings.store is None else Revocations(store, store_keys, kept),
+        grants=Grants(store, kept, clock),
+        once=Once(store, store_keys[0]),
     )
+    return binding
 
 
 def current_binding(prefix: str) -> Binding:
@@ -147,6 +191,15 @@ def current_binding(prefix: str) -> Binding:
         raise ConfigError(
             "config_prefix", f"no JWTSession with the prefix {prefix} is initialised on this app"
         ) from None
+
+
+def _store(app: Flask, settings: Settings, clock: Callable[[], float]) -> Store:
+    if isinstance(settings.store, Store):
+        return settings.store
+    try:
+        return open_store(settings.store or "memory", app.instance_path, clock)
+    except ValueError as error:
+        raise ConfigError(f"{settings.config_prefix}_STORE", str(error)) from None
 
 
 def _cookie_set(settings: Settings, *, secure: bool) -> CookieSet:

@@ -28,6 +28,7 @@ class Callbacks:
     redirect: Callback | None = None
     user_loader: Callback | None = None
     credentials: Callback | None = None
+    refresh: Callback | None = None
     unauthorized: Callback | None = None
 
 

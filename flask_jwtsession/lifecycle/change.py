@@ -1,4 +1,4 @@
-"""What a view does to the session: sign in, update, sign out.
+"""What a view does to the session: sign in, update, refresh, sign out.
 
 Each change is encoded at once, so that an error surfaces where the change is made, and nothing of
 the request's state is touched before that has succeeded.
@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-from ..exceptions import SignInRefused, UpdateRefused
-from ..session import NOBODY, Account, Claims, JWTEvent, Session, Trigger
+from ..exceptions import SignInRefused, StoreUnavailable, UpdateRefused
+from ..refresh import FAILED, Held
+from ..session import NOBODY, Account, Claims, JWTEvent, Session, Trigger, ended_session
 from ..signals import send, session_updated, signed_in, signed_out
 from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
-from . import csrf, save
+from . import csrf, renewal, save, standing
 from .callbacks import require_mapping, running_callback
-from .load import public_session, verify
-from .state import Mark, RequestSession, Token
+from .load import ended_once, is_over, public_session, tell_of_renewal
+from .state import Mark, RequestSession, Token, Verified
+from .verify import send_pending, verify
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -43,8 +45,9 @@ def sign_in(
         raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
     with _changing(state):
         state.require_safe_transport()
-        previous = _session_before(state)
+        before = state.token or state.unconfirmed, state.session
         session = _sign_in(state, user, account, profile, claims, private or {})
+        previous = _end(state, *before)
         csrf.renew(state)
     _log.info("Signed in: subject %s", _anonymous_id(state, session))
     if previous is not None:
@@ -66,7 +69,7 @@ def _sign_in(
         **_claims_of(user, account),
         **deepcopy(dict(claims or {})),
         "sid": new_session_id(),
-        "auth_time": state.binding.clock(),
+        "auth_time": state.binding.moment(),
     }
     before.pop(PRIVATE, None)
     after = before
@@ -85,7 +88,12 @@ def _sign_in(
             "sign_in() needs a subject: give the user an 'id' (a non-empty str, or an int), or set "
             "'sub' in the jwt callback"
         )
-    return _begin(state, after, Claims({**private, **_kept_account(state, account)}))
+    held = None
+    if account is not None:
+        held = renewal.begin(state.binding, account)
+        id_token = state.binding.settings.federated_sign_out
+        private = Claims({**private, "account": account.to_claims(tokens=False, id_token=id_token)})
+    return _begin(state, after, Claims(private), held)
 
 
 def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool) -> Session:
@@ -95,9 +103,7 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
         fields = state.binding.settings.client_update_fields
         data = {name: data[name] for name in data if name in fields}
     with _changing(state):
-        token = state.token
-        if token is None or subject(token.claims) is None:
-            raise UpdateRefused("nobody is signed in")
+        token = _signed_in(state)
         state.require_safe_transport()
         session = _update(state, token, data, from_client=from_client)
     if session is None:
@@ -113,13 +119,31 @@ def update(state: RequestSession, data: Mapping[str, Any], *, from_client: bool)
     return session
 
 
+def refresh(state: RequestSession, *, sent: bool = False) -> Session:
+    """Refresh the provider's tokens now; see :func:`flask_jwtsession.refresh_session`.
+
+    :param sent: whether those are meant that the browser's cookie has, and not those that the
+        request may have got already
+    """
+    with _changing(state):
+        token = _signed_in(state)
+        state.require_safe_transport()
+        if not renewal.can_renew(state, token):
+            raise UpdateRefused("this session has no tokens that could be refreshed")
+        verified = state.verified if sent else None
+        known = verified.token if isinstance(verified, Verified) else token
+        state.session = _refresh(state, token, after=known.private.get("gen", 0))
+    send_pending(state)
+    return state.session
+
+
 def end(state: RequestSession, reason: str) -> Session | None:
     """End the session, if there is one, and delete its cookies in any case.
 
-    Returns the session as it was.
+    Returns the session as it was; its ``error`` says so if that could not be written down.
     """
     with _changing(state):
-        previous = _session_before(state)
+        previous = _end(state, state.token or state.unconfirmed, state.session)
         save.delete(state)
         state.token, state.session, state.user = None, NOBODY, None
         csrf.renew(state)
@@ -154,12 +178,43 @@ def _update(
     if returned is None:
         return None
     after = put_back_reserved(require_mapping(returned, "jwt callback"), token.claims)
-    return _begin(state, after, token.private)
+    return _begin(state, after, token.private, renewal.newest(state, token).held)
 
 
-def _begin(state: RequestSession, claims: Mapping[str, Any], private: Claims) -> Session:
+def _refresh(state: RequestSession, token: Token, *, after: int) -> Session:
+    """The session after a refresh; nobody's if it has ended."""
+    token, renewed = renewal.renew(state, token, after=after)
+    held = token.held
+    if renewed is not None and is_over(state, token, renewed):
+        return ended_once(state, token, "revoked")
+    if held is None or held.generation == token.private["gen"]:
+        session = public_session(state, token)
+        state.token = token
+        tell_of_renewal(state, session, renewed)
+        return session
+    claims: Mapping[str, Any] = token.claims
+    if held.error == FAILED:
+        if state.binding.settings.refresh_failure == "sign_out":
+            session = public_session(state, token, with_callback=False)
+            tell_of_renewal(state, session, renewed)
+            return ended_once(state, token, "refresh_failed")
+    elif state.binding.callbacks.jwt is not None:
+        event = JWTEvent(trigger=Trigger.REFRESH, account=held.account)
+        with running_callback(state):
+            returned = state.binding.callbacks.jwt(token.copy(), event)
+        if returned is None:
+            return ended_once(state, token, "callback")
+        claims = put_back_reserved(require_mapping(returned, "jwt callback"), token.claims)
+    session = _begin(state, claims, token.private, held)
+    tell_of_renewal(state, session, renewed)
+    return session
+
+
+def _begin(
+    state: RequestSession, claims: Mapping[str, Any], private: Claims, held: Held | None
+) -> Session:
     """Issue ``claims`` and make them the request's session; all of it or nothing."""
-    lines, token = save.encode(state, claims, private)
+    lines, token = renewal.issue(state, claims, private, held)
     session = public_session(state, token)
     state.open_for_change()  # still: a callback may have outlived the response (another thread)
     save.replace_lines(state, lines)
@@ -167,24 +222,32 @@ def _begin(state: RequestSession, claims: Mapping[str, Any], private: Claims) ->
     return session
 
 
-def _kept_account(state: RequestSession, account: Account | None) -> dict[str, Any]:
-    if account is None:
-        return {}
-    settings = state.binding.settings
-    kept = account.to_claims(
-        tokens=settings.provider_tokens == "cookie", id_token=settings.federated_sign_out
-    )
-    return {"account": kept}
-
-
-def _session_before(state: RequestSession) -> Session | None:
-    """The session as it stands, or None; the callbacks are not run for it."""
+def _signed_in(state: RequestSession) -> Token:
+    """The token of who is signed in. Raises if nobody is, or if nobody knows."""
     token = state.token
+    if token is not None and subject(token.claims) is not None:
+        return token
+    if state.unconfirmed is not None:
+        raise StoreUnavailable("whether this session was revoked cannot be known just now")
+    raise UpdateRefused("nobody is signed in")
+
+
+def _end(state: RequestSession, token: Token | None, session: Session | None) -> Session | None:
+    """End the session of ``token`` for good, and return it as it was; the callbacks are not run for
+    it.
+    """
     if token is None:
         return None
-    if state.session is not None and state.session:
-        return state.session
-    return public_session(state, token, with_callback=False)
+    token, is_written = standing.end(state.binding, token)
+    if not session:
+        session = public_session(state, token, with_callback=False)
+    if not is_written:
+        _log.warning("A session was signed out, but a copy of its cookie may still be good.")
+    return ended_session(
+        session,
+        account=session.account if token.held is None else token.held.account,
+        error=None if is_written else "revocation_unavailable",
+    )
 
 
 def _ask_sign_in_callback(
@@ -218,7 +281,7 @@ def _claims_of(user: Mapping[str, Any], account: Account | None) -> dict[str, An
 def _subject_of(user: Mapping[str, Any], account: Account | None) -> str | None:
     if account is not None and account.type != "credentials":
         # Two providers may use one identifier for two people; an e-mail address names nobody.
-        return f"{account.provider}|{account.provider_account_id}"
+        return standing.account_subject(account.provider, account.provider_account_id)
     identifier = user.get("id")
     if isinstance(identifier, int) and not isinstance(identifier, bool):
         return str(identifier)
@@ -228,4 +291,4 @@ def _subject_of(user: Mapping[str, Any], account: Account | None) -> str | None:
 def _anonymous_id(state: RequestSession, session: Session) -> str:
     """Which subject, for a log that must not say who: an HMAC of it."""
     sub = str(session.token.get("sub")).encode("utf-8", "surrogatepass")
-    return hmac.new(state.binding.session_id_key, sub, hashlib.sha256).hexdigest()[:12]
+    return hmac.new(state.binding.log_key, sub, hashlib.sha256).hexdigest()[:12]

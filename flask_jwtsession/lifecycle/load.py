@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from inspect import iscoroutine
 from typing import Any
 
-from ..cookies import MAX_VALUES, candidates
-from ..exceptions import SessionTooLarge, TokenExpired, TokenInvalid
-from ..session import NOBODY, Account, JWTEvent, Session
-from ..signals import send, session_rejected, signed_out
-from ..tokens import strict_json
-from ..tokens.claims import (
-    Times,
-    adopt,
-    check_times,
-    put_back_reserved,
-    subject,
-)
-from ..tokens.encrypted import EncryptedTokens
-from . import save
-from .binding import Binding
+from ..exceptions import SessionTooLarge, StoreUnavailable
+from ..refresh import FAILED, Renewal
+from ..session import NOBODY, UNKNOWN, Account, JWTEvent, Session, Trigger
+from ..signals import refresh_failed, session_refreshed, signed_out
+from ..tokens.claims import MAX_TIME, put_back_reserved, subject
+from . import renewal, save, standing
 from .callbacks import refuse_inside_callback, require_mapping, running_callback
 from .state import Mark, RequestSession, Token, Verified
+from .verify import send_pending
+from .verify import verified as verified_cookie
 
 # What the default public session shows of the claims.
 _USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
@@ -47,34 +41,32 @@ def load(state: RequestSession) -> Session:
                     raise
             return state.session
     finally:
-        _send_pending(state)
-
-
-def verify(state: RequestSession) -> Verified | None:
-    """What the cookies say, decrypted and checked, without any callback."""
-    state.read = True
-    with state.lock:
-        verified = _verified(state)
-    _send_pending(state)
-    return verified
+        send_pending(state)
 
 
 def public_session(state: RequestSession, token: Token, *, with_callback: bool = True) -> Session:
     """The session that ``token`` stands for."""
-    claims = token.claims
+    claims, held = token.claims, token.held
+    error = None if held is None else held.error
     user = {name: claims.get(claim) for name, claim in _USER_CLAIMS.items()}
-    public: Mapping[str, Any] = {"user": user, "expires": _iso_time(token.expires)}
+    public: dict[str, Any] = {"user": user, "expires": _iso_time(token.expires)}
+    if error is not None:
+        public["error"] = error
     callback = state.binding.callbacks.session
     if callback is not None and with_callback:
         with running_callback(state):
             returned = callback(public, token.copy())
         public = dict(require_mapping(returned, "session callback"))
+    account = Account.from_claims(token.private.get("account")) if held is None else held.account
+    if account is not None and state.binding.settings.provider_tokens == "none":
+        account = account.without_tokens()  # of a session that began when they were kept
     return Session(
         public,
         claims,
         subject=subject(claims),
         expires=token.expires,
-        account=Account.from_claims(token.private.get("account")),
+        account=account,
+        error=error,
     )
 
 
@@ -87,10 +79,8 @@ def authenticated_at(state: RequestSession) -> float | None:
     token = state.token
     if token is None:
         return None
-    if "authenticated_at" in token.private:
-        moment: float | None = token.private["authenticated_at"]
-        return moment
-    return token.claims.get("auth_time")
+    moment = token.private.get("authenticated_at", token.claims.get("auth_time"))
+    return moment if type(moment) in (int, float) and abs(moment) < MAX_TIME else None
 
 
 def loaded_user(state: RequestSession) -> Any:
@@ -114,16 +104,27 @@ def load_with_user(state: RequestSession) -> Session:
 
 
 def _load(state: RequestSession) -> Session:
-    verified = _verified(state)
+    verified = verified_cookie(state)
     if verified is None:
-        return NOBODY if state.expired is None else _ended(state, state.expired, "expired")
-    claims, changed = _after_jwt_callback(state, verified.token)
+        return _nobody(state)
+    token, renewed = renewal.renew(state, verified.token)
+    if renewed is not None and is_over(state, token, renewed):
+        return ended_once(state, token, "revoked")
+    held = token.held
+    if held is not None and held.error == FAILED and _ends_with_grant(state):
+        tell_of_renewal(state, public_session(state, token, with_callback=False), renewed)
+        return ended_once(state, token, "refresh_failed")
+    is_newer = held is not None and held.generation != token.private["gen"]
+    event = JWTEvent()
+    if is_newer and held is not None and held.error is None:
+        event = JWTEvent(trigger=Trigger.REFRESH, account=held.account)
+    claims, changed = _after_jwt_callback(state, token, event)
     if claims is None:
-        return _ended(state, verified.token, "callback")
-    token, lines = verified.token, None
-    if _can_issue(state, verified) and (changed or _is_due(state, verified)):
+        return ended_once(state, token, "callback")
+    lines = None
+    if _can_issue(state, verified) and (changed or is_newer or _is_due(state, verified)):
         try:
-            lines, token = save.encode(state, claims, token.private)
+            lines, token = renewal.issue(state, claims, token.private, token.held)
         except SessionTooLarge:
             if changed:
                 raise
@@ -139,7 +140,55 @@ def _load(state: RequestSession) -> Session:
     if lines is not None:
         save.replace_lines(state, lines)
         state.reissued = True
+    tell_of_renewal(state, session, renewed)
     return session
+
+
+def is_over(state: RequestSession, token: Token, renewed: Renewal) -> bool:
+    """Whether the session ended while its tokens were being refreshed. Then the fresh ones, which
+    nobody will have, are revoked at the provider.
+    """
+    if not standing.is_revoked(state.binding, token):
+        return False
+    with suppress(StoreUnavailable):
+        state.binding.grants.end(renewed.held)
+    provider = state.binding.providers.get(renewed.held.account.provider)
+    if provider is not None and renewed.obtained is not None:
+        provider.revoke_soon(renewed.obtained)
+    return True
+
+
+def tell_of_renewal(state: RequestSession, session: Session, renewed: Renewal | None) -> None:
+    """Leave a signal for what a refresh came to, if it was this request that asked for it."""
+    if renewed is None:
+        return
+    if renewed.refreshed:
+        arguments = {"session": session, "account": renewed.held.account}
+        state.pending_signals.append((session_refreshed, arguments))
+    elif renewed.failure is not None:
+        arguments = {"session": session, "error": renewed.failure}
+        state.pending_signals.append((refresh_failed, arguments))
+
+
+def _nobody(state: RequestSession) -> Session:
+    """The session of a request whose cookies stand for nobody."""
+    if state.unconfirmed is not None:
+        return UNKNOWN
+    if state.revoked is not None:
+        return ended_once(state, state.revoked, "revoked")
+    return NOBODY if state.expired is None else _ended(state, state.expired, "expired")
+
+
+def ended_once(state: RequestSession, token: Token, reason: str) -> Session:
+    """Nobody's session, after that of ``token`` has ended for all requests that carry it. One of
+    them deletes the cookie and tells the application: the others may be late, and what they would
+    delete could be the cookie of somebody who has signed in again.
+    """
+    state.token = state.user = None
+    if standing.end_once(state.binding, token):
+        return _ended(state, token, reason)
+    save.replace_lines(state, {})
+    return NOBODY
 
 
 def _ended(state: RequestSession, token: Token, reason: str) -> Session:
@@ -178,25 +227,19 @@ def _load_user(state: RequestSession, session: Session) -> Any:
     return user
 
 
-def _send_pending(state: RequestSession) -> None:
-    """Send what loading had to tell, now that nothing is locked: a receiver may use the session."""
-    if not state.pending_signals:
-        return
-    with state.lock:
-        pending, state.pending_signals = state.pending_signals, []
-    for signal, arguments in pending:
-        send(signal, state.binding.app, **arguments)
+def _ends_with_grant(state: RequestSession) -> bool:
+    return state.binding.settings.refresh_failure == "sign_out"
 
 
 def _after_jwt_callback(
-    state: RequestSession, token: Token
+    state: RequestSession, token: Token, event: JWTEvent
 ) -> tuple[Mapping[str, Any] | None, bool]:
-    """All claims after the callback of a plain load, and whether it changed any."""
+    """All claims after the callback of a load, and whether it changed any."""
     callback = state.binding.callbacks.jwt
     if callback is None:
         return token.claims, False
     with running_callback(state):
-        returned = callback(token.copy(), JWTEvent())
+        returned = callback(token.copy(), event)
     if returned is None:
         return None, True
     before = token.claims
@@ -213,70 +256,6 @@ def _can_issue(state: RequestSession, verified: Verified) -> bool:
 def _is_due(state: RequestSession, verified: Verified) -> bool:
     age = max(0.0, state.binding.clock() - verified.times.issued)
     return verified.foreign or age >= state.binding.settings.update_age
-
-
-def _verified(state: RequestSession) -> Verified | None:
-    if isinstance(state.verified, Mark):
-        verified = state.verified = _verify(state)
-        if verified is not None:
-            state.token = verified.token
-        return verified
-    return state.verified
-
-
-def _verify(state: RequestSession) -> Verified | None:
-    binding = state.binding
-    accepted: list[Verified] = []
-    rejected: str | None = None
-    for cookie, tokens in state.cookies.sources:
-        try:
-            values = candidates(state.sent(cookie), cookie)
-            if len(values) > MAX_VALUES:
-                raise TokenInvalid("ambiguous")
-        except TokenInvalid as error:
-            rejected = error.reason
-            continue
-        for value in values:
-            try:
-                token, times = _read(binding, tokens, value)
-            except TokenExpired as error:
-                rejected = error.reason
-                state.expired = _expired(error, binding.clock())
-            except TokenInvalid as error:
-                rejected = error.reason
-            else:
-                accepted.append(Verified(token, times, cookie is not state.cookies.session))
-        if accepted:
-            break
-    if len(accepted) > 1:
-        # Which one is the person's and which one was planted (RFC 6265 section 8.6) nobody can say.
-        rejected = "ambiguous"
-    if rejected is not None:
-        binding.security_log.warning(
-            f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
-        )
-        state.pending_signals.append((session_rejected, {"reason": rejected}))
-    if accepted:
-        state.expired = None
-    return accepted[0] if len(accepted) == 1 else None
-
-
-def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token, Times]:
-    payload = tokens.decode(value)
-    try:
-        claims = strict_json.parse_object(payload)
-    except ValueError:
-        raise TokenInvalid("payload") from None
-    times = check_times(claims, binding.settings.lifetimes, binding.clock())
-    whole = adopt(claims, times, binding.session_id_key)
-    if whole != claims:
-        payload = strict_json.dump(whole)
-    return Token.of(payload, whole, times.expires), times
-
-
-def _expired(error: TokenExpired, now: float) -> Token:
-    ended = min(now, error.claims["exp"])
-    return Token.of(strict_json.dump(error.claims), error.claims, ended)
 
 
 def _iso_time(seconds: float) -> str:

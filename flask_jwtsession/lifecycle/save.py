@@ -38,7 +38,9 @@ def encode(
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
     """``token`` with other claims, for a request that can no longer write its cookie."""
-    return replace(_token(Claims(claims)), private=token.private, expires=token.expires)
+    return replace(
+        _token(Claims(claims)), private=token.private, expires=token.expires, held=token.held
+    )
 
 
 def delete(state: RequestSession) -> None:

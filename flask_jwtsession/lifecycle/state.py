@@ -21,6 +21,7 @@ from werkzeug.exceptions import BadRequest
 
 from ..cookies import Cookie, read_cookies
 from ..exceptions import InsecureTransport, SessionClosed
+from ..refresh import Held
 from ..request_checks.origin import parse_origin
 from ..session import Claims, Session
 from ..tokens import strict_json
@@ -43,13 +44,15 @@ class Token:
 
     ``claims`` are what the application sees, and are only looked at: whoever may change claims gets
     a copy made from ``payload``, the JSON text. So no callback changes what another one, or the
-    next save, sees. ``private`` is our own block, which holds the account and its provider tokens.
+    next save, sees. ``private`` is our own block, which holds the account and its provider tokens;
+    ``held`` are the newest of these that are known.
     """
 
     payload: bytes = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
     private: Claims
     expires: float
+    held: Held | None = None
 
     @classmethod
     def of(cls, payload: bytes, claims: Mapping[str, Any], expires: float) -> Self:
@@ -90,8 +93,10 @@ class RequestSession:
         "pending_signals",
         "read",
         "reissued",
+        "revoked",
         "session",
         "token",
+        "unconfirmed",
         "user",
         "verified",
     )
@@ -108,6 +113,10 @@ class RequestSession:
         self.pending_signals: list[tuple[NamedSignal, dict[str, Any]]] = []
         #: The claims of a cookie whose time is over.
         self.expired: Token | None = None
+        #: The claims of a cookie that is good, of a session that was revoked.
+        self.revoked: Token | None = None
+        #: The claims of a cookie that is good, while nobody can say whether it was revoked.
+        self.unconfirmed: Token | None = None
         #: The claims as they stand: verified, or issued in this request. None: nobody's.
         self.token: Token | None = None
         self.session: Session | None = None

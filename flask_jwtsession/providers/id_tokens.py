@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Any, TypeGuard
@@ -77,6 +77,30 @@ def check_id_token(
         authenticated_at=_authenticated_at(claims, max_age, now),
         session_id=session_id if _is_session_id(session_id) else None,
     )
+
+
+def check_refreshed_id_token(
+    claims: dict[str, Any],
+    *,
+    issuer: str,
+    client_id: str,
+    account: Callable[[Mapping[str, Any]], str],
+) -> str:
+    """The account that an ID token names which came with refreshed tokens (OpenID Connect Core
+    section 12.2).
+
+    :param account: the provider's way to name one
+    :raises Untrusted: with the claim at fault as its text
+    """
+    if not matches_issuer(issuer, claims):
+        raise Untrusted("iss")
+    if claims.get("aud") not in (client_id, [client_id]):
+        raise Untrusted("aud")
+    _require_text(claims, "sub", at_most=_MAX_SUBJECT_LENGTH)
+    try:
+        return account(claims)
+    except KeyError:
+        raise Untrusted("sub") from None
 
 
 def check_logout_token(

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Thread
 from typing import Any
 
 from authlib.common.urls import add_params_to_uri
 
 from ..exceptions import ProviderError
 from ..lifecycle.callbacks import require_mapping
+from ..refresh import GrantRefused
 from ..session import Account
-from .id_tokens import IDToken, check_id_token, check_logout_token
+from .id_tokens import IDToken, check_id_token, check_logout_token, check_refreshed_id_token
 from .metadata import may_be_issuer
-from .network import calling, get_json, get_object, open_session
+from .network import TIMEOUT, calling, get_json, get_object, open_session
 from .published import Published
-from .reasons import Untrusted, Unusable
-from .replay import Once
+from .reasons import GRANT_IS_OVER, Untrusted, Unusable
 from .settings import ProviderSettings
-from .token_response import TokenResponse, read_token_response
+from .signed_tokens import unverified_claims
+from .token_response import (
+    MAX_TOKEN_LENGTH,
+    TokenResponse,
+    read_refreshed_tokens,
+    read_token_response,
+)
 
+_log = logging.getLogger("flask_jwtsession")
+
+# Seconds.
+_METADATA_PATIENCE = 1.5
+# Under way at once: a provider that does not answer must not gather threads.
+_REVOCATIONS_AT_ONCE = 8
 #: Characters. With the provider's name it becomes ``sub``, which may not be of any length.
 _MAX_ACCOUNT_ID_LENGTH = 512
 
@@ -68,10 +82,9 @@ class Provider:
         #: Whether it can say when a person proved who they are.
         self.confirms_login = self.type == "oidc" and settings.preset.confirms_login
         self.uses_form_post = settings.authorize_params.get("response_mode") == "form_post"
-        #: ``state`` values that came back, and the ``jti`` of logout tokens.
-        self.used_states, self.used_logout_tokens = Once(), Once()
-        #: Revocations under way at once. A provider that does not answer must not gather threads.
-        self.revocations = BoundedSemaphore(8)
+        #: Whether this package refreshes its tokens.
+        self.refreshes = settings.refresh
+        self._revocations = BoundedSemaphore(_REVOCATIONS_AT_ONCE)
         self._settings = settings
         self._clock = clock
         self._published = Published(settings, clock)
@@ -196,6 +209,7 @@ class Provider:
 
     def account(self, person: Person, tokens: TokenResponse) -> Account:
         """How a person signed in, with what this provider gave for it."""
+        id_token = tokens.id_token if isinstance(tokens.id_token, str) else ""
         return Account(
             provider=self.name,
             type=self.type,
@@ -205,7 +219,8 @@ class Provider:
             expires_at=tokens.expires_at,
             scope=tokens.scope,
             token_type=tokens.token_type,
-            id_token=tokens.id_token if isinstance(tokens.id_token, str) else None,
+            id_token=id_token if 0 < len(id_token) <= MAX_TOKEN_LENGTH else None,
+            issued_at=tokens.issued_at,
         )
 
     def _userinfo(self, tokens: TokenResponse, id_token: IDToken | None) -> dict[str, Any]:
@@ -229,6 +244,58 @@ class Provider:
                         access_token=tokens.access_token,
                     )
         return profile
+
+    # Refreshing.
+
+    def refresh(self, account: Account) -> Account:
+        """The account with new tokens for its refresh token (RFC 6749 section 6): one request of
+        ten seconds at most, which is not repeated.
+
+        :raises GrantRefused: there are none to be had for it any more
+        :raises ProviderError: of reason ``refresh_…``, for what may pass
+        """
+        began = time.monotonic()
+        metadata = self._published.metadata.get()
+        if time.monotonic() - began > _METADATA_PATIENCE:
+            # Whoever waits for this refresh does so for as long as the request itself may take. The
+            # next attempt has the metadata.
+            raise ProviderError(self.name, "refresh_late")
+        requested_at = self._clock()
+        try:
+            with calling(self.name, "refresh"), open_session(self._settings, metadata) as session:
+                session.scope = None  # what was granted, however much was asked for
+                session.default_timeout = min(session.default_timeout or TIMEOUT, TIMEOUT)
+                answer = session.fetch_token(
+                    metadata.token_endpoint,
+                    grant_type="refresh_token",
+                    refresh_token=account.refresh_token,
+                )
+                refreshed = read_refreshed_tokens(answer, account, requested_at=requested_at)
+        except ProviderError as error:
+            if error.reason == "refresh_refused" and error.detail in GRANT_IS_OVER:
+                raise GrantRefused(error) from None
+            raise
+        if metadata.issuer is not None and answer.get("id_token") is not None:
+            self._check_refreshed_identity(answer["id_token"], metadata.issuer, account)
+        return refreshed
+
+    def _check_refreshed_identity(self, id_token: object, issuer: str, account: Account) -> None:
+        """Check that the tokens are still this person's (OpenID Connect Core section 12.2).
+
+        The signature is not looked at: the token came from the token endpoint itself (section
+        3.1.3.7, number 6), and nothing but this is taken from it.
+        """
+        try:
+            subject = check_refreshed_id_token(
+                unverified_claims(id_token),
+                issuer=issuer,
+                client_id=self._settings.client_id,
+                account=self._settings.preset.account,
+            )
+            if subject != account.provider_account_id:
+                raise Untrusted("sub")
+        except Untrusted as error:
+            raise GrantRefused(self._refused(f"refresh_id_token_{error}", status=502)) from None
 
     # Signing out.
 
@@ -266,6 +333,33 @@ class Provider:
             )
             if response.status_code != 200:
                 raise Unusable(f"status_{response.status_code}")
+
+    def revoke_soon(self, account: Account) -> None:
+        """Revoke the account's tokens in the background: nobody waits for it, and what the provider
+        says changes nothing.
+        """
+        # The refresh token first: with it goes the whole grant (RFC 7009 section 2.1).
+        token, hint = account.refresh_token, "refresh_token"
+        if token is None:
+            token, hint = account.access_token, "access_token"
+        if token is None:
+            return
+        if not self._revocations.acquire(blocking=False):
+            _log.warning("Provider %s: a token was not revoked, too many are waiting", self.name)
+            return
+        try:
+            Thread(target=self._revoke, args=(token, hint), daemon=True).start()
+        except RuntimeError:  # no thread can be had; the sign-out itself goes on
+            self._revocations.release()
+            _log.warning("Provider %s: a token was not revoked, no thread can be had", self.name)
+
+    def _revoke(self, token: str, hint: str) -> None:
+        try:
+            self.revoke(token, hint)
+        except ProviderError as error:
+            _log.warning("Provider %s: a token was not revoked (%s)", self.name, error.reason)
+        finally:
+            self._revocations.release()
 
     def verify_logout_token(self, token: object) -> Logout:
         """What a logout token of an OpenID Connect provider says. Raises :exc:`Untrusted` for one

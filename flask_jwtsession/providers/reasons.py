@@ -16,6 +16,11 @@ class Untrusted(Exception):
     """A signed token that is not believed."""
 
 
+#: What a token endpoint says of a refresh token that is good for nothing any more (RFC 6749 section
+#: 5.2), and GitHub's word for it.
+GRANT_IS_OVER = frozenset({"invalid_grant", "bad_refresh_token"})
+
+
 def error_code(value: object) -> str | None:
     """``value`` if it can be an OAuth error code (``"access_denied"``), and so be logged."""
     return value if isinstance(value, str) and _ERROR_CODE.fullmatch(value) else None

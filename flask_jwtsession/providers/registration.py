@@ -27,6 +27,7 @@ def register(
     issuer: str | None,
     profile: Callable[[Profile], Mapping[str, Any]] | None,
     label: str | None = None,
+    refresh: bool = True,
     options: Mapping[str, Any],
 ) -> Registration:
     """Check what needs no app to be checked. Raises :exc:`ConfigError`."""
@@ -54,6 +55,8 @@ def register(
         profile = as_sync(profile)
     if label is not None and not (isinstance(label, str) and label.strip()):
         raise ConfigError(what, "label is a text that is not empty")
+    if not isinstance(refresh, bool):
+        raise ConfigError(what, "refresh is True or False")
     known = PRESETS.get(name if preset is None else preset)
     return Registration(
         name=name,
@@ -62,6 +65,7 @@ def register(
         is_known=known is not None,
         issuer=issuer,
         profile=profile,
+        refresh=refresh,
         options=options,
     )
 
@@ -98,6 +102,7 @@ def settings_for(registration: Registration, app: Flask) -> ProviderSettings:
         auth_methods=auth_methods,
         compliance_fix=read.compliance_fix(),
         algorithm=read.algorithm(),
+        refresh=registration.refresh,
     )
 
 

@@ -22,6 +22,7 @@ class ProviderSettings:
     :ivar endpoints: by their names in the metadata; None for one that is not to be used
     :ivar session_options: for Authlib's session
     :ivar algorithm: the only one that ID tokens may be signed with, if it is configured
+    :ivar refresh: whether this package refreshes the tokens
     """
 
     name: str
@@ -42,6 +43,7 @@ class ProviderSettings:
     auth_methods: tuple[Any, ...]
     compliance_fix: Callable[[Any], Any] | None
     algorithm: str | None
+    refresh: bool
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,5 @@ class Registration:
     is_known: bool
     issuer: str | None
     profile: Callable[[Profile], Mapping[str, Any]] | None
+    refresh: bool
     options: Mapping[str, Any] = field(repr=False)

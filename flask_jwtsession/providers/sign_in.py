@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import url_for
 
-from ..exceptions import ProviderError
+from ..exceptions import ProviderError, StoreUnavailable
 from ..lifecycle.binding import Binding
 from ..lifecycle.state import RequestSession
 from ..session import Account
@@ -91,12 +91,7 @@ def take_transaction(
     transaction = close_transaction(
         state, _single(parameters, "state"), kind="sign_in", provider=provider.name
     )
-    # Taken once. A double click, or a reload, would spend the code a second time; a provider that
-    # is strict then takes back what it gave for it (RFC 6749 section 4.1.2).
-    now = state.binding.clock()
-    if transaction is None or not provider.used_states.take(
-        transaction.state, until=now + LIFETIME, now=now
-    ):
+    if transaction is None or not _is_first(state.binding, transaction):
         raise ProviderError(provider.name, "state", status=400)
     return transaction
 
@@ -148,6 +143,17 @@ def redirect_uri(state: RequestSession, provider: Provider) -> str:
     binding = state.binding
     path = url_for(f"{binding.blueprint}.callback", provider=provider.name)
     return absolute(binding, path)
+
+
+def _is_first(binding: Binding, transaction: Transaction) -> bool:
+    """A double click, or a reload, would spend the code a second time; a provider that is strict
+    then takes back what it gave for it (RFC 6749 section 4.1.2).
+    """
+    try:
+        return binding.once.take(f"state\0{transaction.state}", LIFETIME)
+    except StoreUnavailable as error:
+        binding.report(error)
+        return True  # the cookie of the attempt is deleted, and the provider takes the code once
 
 
 def _single(parameters: Mapping[str, list[str]], name: str) -> str | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from flask import url_for
 
-from ..exceptions import ProviderError
 from ..lifecycle.binding import Binding
 from ..lifecycle.state import RequestSession
 from ..session import Account
@@ -21,32 +18,15 @@ if TYPE_CHECKING:  # imported when the first provider is added
 #: Seconds for which a sign-out waits to learn where its provider wants the browser.
 PATIENCE = 2.0
 
-_log = logging.getLogger("flask_jwtsession")
-
 
 def revoke_tokens(binding: Binding, account: Account | None) -> None:
     """Revoke an account's tokens at its provider, where ``JWTSESSION_FEDERATED_SIGN_OUT`` is on.
 
-    In the background: who signs out does not wait for the provider, and what it says changes
-    nothing.
+    In the background: who signs out does not wait for the provider.
     """
     provider = provider_of(binding, account)
-    if provider is None or account is None:
-        return
-    # The refresh token first: with it goes the whole grant (RFC 7009 section 2.1).
-    token, hint = account.refresh_token, "refresh_token"
-    if token is None:
-        token, hint = account.access_token, "access_token"
-    if token is None:
-        return
-    if not provider.revocations.acquire(blocking=False):
-        _log.warning("Provider %s: a token was not revoked, too many are waiting", provider.name)
-        return
-    try:
-        Thread(target=_revoke, args=(provider, token, hint), daemon=True).start()
-    except RuntimeError:  # no thread can be had; the sign-out itself goes on
-        provider.revocations.release()
-        _log.warning("Provider %s: a token was not revoked, no thread can be had", provider.name)
+    if provider is not None and account is not None:
+        provider.revoke_soon(account)
 
 
 def provider_sign_out(state: RequestSession, account: Account | None, *, target: str) -> str | None:
@@ -88,12 +68,3 @@ def provider_of(binding: Binding, account: Account | None) -> Provider | None:
     if account is None or not binding.settings.federated_sign_out:
         return None
     return binding.providers.get(account.provider)
-
-
-def _revoke(provider: Provider, token: str, hint: str) -> None:
-    try:
-        provider.revoke(token, hint)
-    except ProviderError as error:
-        _log.warning("Provider %s: a token was not revoked (%s)", provider.name, error.reason)
-    finally:
-        provider.revocations.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ _OPEN_AT_SIGN_IN = frozenset({"iss", "aud", "sub", "nbf"})
 _MAX_SUBJECT_LENGTH = 1024
 _MAX_SID_LENGTH = 128
 # Beyond 2^53 a JSON number is not exact everywhere (RFC 8259 section 6), nor is it a time.
-_MAX_TIME = 2**53
+MAX_TIME = 2**53
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,11 @@ def started_at(claims: Mapping[str, Any]) -> float:
     return _time(private, "since") if "since" in private else _time(claims, "iat")
 
 
-def adopt(claims: Mapping[str, Any], times: Times, key: bytes) -> dict[str, Any]:
+def adopt(claims: Mapping[str, Any], times: Times) -> dict[str, Any]:
     """The claims of a verified token with what ours have and a token of Auth.js lacks.
 
-    Its ``sid`` is an HMAC of its ``jti``, so that parallel first requests agree on one. It gets no
+    Its ``sid`` is an HMAC of its ``jti``, so that parallel first requests agree on one; of nothing
+    secret, so that they do so while a secret is replaced, too: a ``jti`` is random. It gets no
     ``auth_time``, for nobody here saw the person sign in, but the moment from which its absolute
     age counts.
     """
@@ -98,8 +98,8 @@ def adopt(claims: Mapping[str, Any], times: Times, key: bytes) -> dict[str, Any]
         jti = claims.get("jti")
         if not isinstance(jti, str):
             raise TokenInvalid("claims")
-        sid = hmac.new(key, jti.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
-        whole["sid"] = sid
+        octets = jti.encode("utf-8", "surrogatepass")
+        sid = whole["sid"] = hmac.digest(b"flask_jwtsession sid", octets, "sha256").hex()[:32]
     elif not isinstance(sid, str) or not 0 < len(sid) <= _MAX_SID_LENGTH:
         raise TokenInvalid("claims")
     return whole
@@ -143,13 +143,13 @@ def put_back_reserved(
 
 def _absolute_end(started: float, lifetimes: Lifetimes) -> float:
     if lifetimes.absolute_max_age is None:
-        return _MAX_TIME
+        return MAX_TIME
     return started + lifetimes.absolute_max_age
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
     value: Any = claims.get(name)
     # bool is an int in Python; NaN fails the comparison.
-    if type(value) not in (int, float) or not 0 <= value < _MAX_TIME:
+    if type(value) not in (int, float) or not 0 <= value < MAX_TIME:
         raise TokenInvalid("claims")
     return float(value)

@@ -71,9 +71,7 @@ def authjs_keys(secrets: Sequence[bytes], salt: str) -> KeyRing:
         encryption=keys[0],
         by_kid={(key.enc, key.kid): key for key in keys},
         newest=newest,
-        by_header={
-            _encode(json.dumps(key.header(), separators=(",", ":")).encode()): key for key in keys
-        },
+        by_header={_header(key): key for key in keys},
     )
 
 
@@ -84,11 +82,26 @@ def nextauth_v4_keys(secrets: Sequence[bytes]) -> KeyRing:
     return KeyRing(encryption=key, by_kid={}, newest={"A256GCM": key}, by_header={})
 
 
+def record_keys(grant: bytes) -> KeyRing:
+    """The key of one grant's record in a store, made of nothing but the grant's 128 random bits.
+
+    Not of a secret: so a record outlives the replacement of secrets, and whoever reads a store can
+    decrypt nothing of it without the cookies.
+    """
+    key = _content_key(grant, "", "jwtsession grant record", "A256CBC-HS512")
+    return KeyRing(encryption=key, by_kid={}, newest={}, by_header={_header(key): key})
+
+
 def _content_key(secret: bytes, salt: str, info: str, enc: ContentEncryption) -> Key:
     raw = derive_key(secret, salt=salt, info=info, length=_KEY_BYTES[enc])
     members = {"k": _encode(raw).decode(), "kty": "oct"}
     kid = thumbprint(members, digest_method=_THUMBPRINT_DIGEST[enc])
     return Key(enc, kid, OctKey.import_key(raw))
+
+
+def _header(key: Key) -> bytes:
+    """The protected header that the key's tokens begin with."""
+    return _encode(json.dumps(key.header(), separators=(",", ":")).encode())
 
 
 def _encode(data: bytes) -> bytes:

@@ -34,6 +34,7 @@ from .codecs import CODECS, DECODE, DIRECTIONS, ENCODE, JOSERFC, codec_calls, co
 from .imports import UNWANTED, Imports, measure_imports
 from .sign_ins import AUTHLIB, sign_in_calls
 from .sign_ins import OURS as OUR_SIGN_IN
+from .stores import EMPTY, FULL, MGET, MILLION, NO_STORE, REDIS, SELECT, store_calls
 from .timing import Block, Figure, figure, measure, middle
 
 _PACKAGES = (
@@ -55,6 +56,8 @@ class Measured:
     requests: list[Block]
     codecs: list[Block]
     sign_ins: list[Block]
+    stores: list[Block]
+    file_size: int
     imports: Imports
 
     def added(self, name: str) -> Figure:
@@ -72,6 +75,10 @@ class Measured:
     def sign_in(self) -> Figure:
         """A sign-in with a provider, as a multiple of one by Authlib's Flask client."""
         return figure(self.sign_ins, lambda block: block[OUR_SIGN_IN] / block[AUTHLIB])
+
+    def check(self, store: str) -> Figure:
+        """The microseconds that the question to a store adds to a session."""
+        return figure(self.stores, lambda block: block[store] - block[NO_STORE])
 
     def codec(self, codec: str, direction: str) -> Figure:
         """The time of a codec, as a multiple of joserfc's."""
@@ -97,13 +104,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the raw figures instead")
     options = parser.parse_args()
-    print("This takes about a minute and a half.", file=sys.stderr)
+    print("This takes about two minutes.", file=sys.stderr)
     with TemporaryDirectory() as directory:
         requests = measure(request_calls(Path(directory)), blocks=9, rounds=60)
     codecs = measure(codec_calls(), blocks=9, rounds=60)
     with sign_in_calls() as calls:
         sign_ins = measure(calls, blocks=5, rounds=12)
-    measured = Measured(requests, codecs, sign_ins, measure_imports(processes=25))
+    with store_calls() as found:
+        stores, file_size = measure(found.calls, blocks=9, rounds=40), found.file_size
+    imports = measure_imports(processes=25)
+    measured = Measured(requests, codecs, sign_ins, stores, file_size, imports)
     if options.json:
         print(json.dumps(_raw(measured), indent=1))
     else:
@@ -124,6 +134,12 @@ def _targets(measured: Measured) -> list[Target]:
         Target("encode, beside joserfc alone", measured.codec(OURS, ENCODE), 1.2),
         Target("decode, beside joserfc alone", measured.codec(OURS, DECODE), 1.2),
         Target("sign-in, beside Authlib's Flask client", measured.sign_in(), 1.2),
+        Target("SQLite, microseconds of a check", measured.check(FULL), 15),
+        Target(
+            "SQLite, of these by a million entries",
+            figure(measured.stores, lambda block: block[FULL] - block[EMPTY]),
+            3,
+        ),
         Target("import, milliseconds over Flask", middle(measured.imports.whole), 40),
     ]
 
@@ -149,6 +165,16 @@ def _table(measured: Measured) -> Iterator[str]:
         median(block[name] for block in measured.sign_ins) / 1000 for name in (OUR_SIGN_IN, AUTHLIB)
     )
     yield f"sign-in with a provider: {ours:.1f} ms, by Authlib's Flask client {theirs:.1f} ms"
+    yield ""
+    yield "is it revoked, microseconds over a session without a store"
+    for name in (EMPTY, FULL, REDIS):
+        if name in measured.stores[0]:
+            yield f"  {name:39}{measured.check(name).value:10.1f}"
+    for name in (SELECT, MGET):
+        if name in measured.stores[0]:
+            alone = median(block[name] for block in measured.stores)
+            yield f"  {f'beside it, alone: {name}':39}{alone:10.1f}"
+    yield f"  the file with {MILLION:,} entries: {measured.file_size / 2**20:.0f} MiB"
     yield ""
     imports = measured.imports
     yield f"import: {middle(imports.whole).value:.0f} ms over Flask, of these " + (
@@ -185,6 +211,8 @@ def _raw(measured: Measured) -> object:
         "requests": [dict(block) for block in measured.requests],
         "codecs": [dict(block) for block in measured.codecs],
         "sign_ins": [dict(block) for block in measured.sign_ins],
+        "stores": [dict(block) for block in measured.stores],
+        "file_size": measured.file_size,
         "imports": asdict(measured.imports),
         "targets": [
             {**asdict(target), "reached": target.is_reached} for target in _targets(measured)

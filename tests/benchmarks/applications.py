@@ -28,7 +28,7 @@ from flask_jwt_extended import (
 from flask_session import Session as FlaskSession
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_jwtsession import JWTSession, current_session, sign_in, update_session
+from flask_jwtsession import JWTSession, current_session, revoke_user, sign_in, update_session
 
 from .timing import Call
 
@@ -68,7 +68,12 @@ def request_calls(directory: Path) -> dict[str, Call]:
     :param directory: an empty one, for session files
     """
     calls = {name: _call(_bare(), "/unused", ["session=unread"]) for name in (BARE, CONTROL)}
-    apps = (_flask_jwtsession(), _signed(), _jwt_extended(), _files(directory))
+    apps = (
+        _flask_jwtsession(directory / "instance"),
+        _signed(),
+        _jwt_extended(),
+        _files(directory / "files"),
+    )
     for competitor, app in zip(COMPETITORS, apps, strict=True):
         cookies = [_request(app, f"/sign-in/{person}")[1] for person in range(PEOPLE)]
         _check(competitor, app, cookies)
@@ -94,10 +99,13 @@ def _bare() -> Flask:
     return app
 
 
-def _flask_jwtsession() -> Flask:
-    app = Flask("flask_jwtsession")
+def _flask_jwtsession(instance: Path) -> Flask:
+    """With the store as it comes, in which something was revoked: until then there is no file."""
+    app = Flask("flask_jwtsession", instance_path=str(instance))
     app.config["JWTSESSION_SECRET"] = _SECRET
     JWTSession(app)
+    with app.app_context():
+        revoke_user("somebody else")
 
     def begin(person: int) -> str:
         sign_in({"id": person}, claims=claims_of(person))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
@@ -13,7 +17,16 @@ from flask import Flask, jsonify
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import JWTSession, current_session, fresh_login_required
+from flask_jwtsession import (
+    JWTSession,
+    current_session,
+    fresh_login_required,
+    refresh_failed,
+    session_refreshed,
+    session_rejected,
+    signed_out,
+)
+from flask_jwtsession.stores.memory import MemoryStore
 
 from ..peers.faulty_provider import THREAD_NAME, FaultyProvider
 from ..support import CROSS_SITE, NAVIGATION, SAME_ORIGIN, Clock, make_app, set_cookies
@@ -24,6 +37,10 @@ IMPATIENT = 0.3
 PATIENT = 20.0
 
 JSON = {"Accept": "application/json"}
+#: What is in the names of the session cookie and of its chunks.
+SESSION = "session-token"
+
+T = TypeVar("T")
 
 
 def make_application(
@@ -32,15 +49,17 @@ def make_application(
     timeout: float = PATIENT,
     public: bool = False,
     form_post: bool = False,
+    scope: str = "openid email profile",
+    refresh: bool = True,
     **config: Any,
 ) -> tuple[Flask, JWTSession]:
-    """An app with providers ``op``, ``op2``, …; ``/account`` shows who is signed in, and
-    ``/fresh`` wants a login that is a minute old at most.
+    """An app with providers ``op``, ``op2``, …; ``/account`` shows who is signed in, with the
+    provider's tokens, and ``/fresh`` wants a login that is a minute old at most.
     """
     app, auth = make_app(clock, **config)
     for number, provider in enumerate(providers, 1):
         client_kwargs: dict[str, Any] = {
-            "scope": "openid email profile",
+            "scope": scope,
             "default_timeout": timeout,
         }
         if public:
@@ -52,6 +71,7 @@ def make_application(
             client_secret=None if public else provider.client_secret,
             client_kwargs=client_kwargs,
             authorize_params={"response_mode": "form_post"} if form_post else None,
+            refresh=refresh,
         )
 
     @app.get("/account")
@@ -60,6 +80,7 @@ def make_application(
         return jsonify(
             claims=dict(current_session.token),
             account=None if found is None else {**vars(found)},
+            error=current_session.error,
         )
 
     @app.get("/fresh")
@@ -134,6 +155,134 @@ class Browser:
     def cookies(self) -> list[tuple[str, str]]:
         """All cookies, by name and value."""
         return [(one.key, one.value) for one in (self.client._cookies or {}).values()]
+
+    def session_cookie(self) -> str:
+        """The Cookie header of its session: a copy of it, that later answers do not change."""
+        return as_header({name: value for name, value in self.cookies() if SESSION in name})
+
+
+@dataclass
+class Look:
+    """What the application knows in one request, and what cookie the browser has after it."""
+
+    response: TestResponse
+    cookie: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        assert self.response.status_code == 200, self.response.text
+        answer: dict[str, Any] = self.response.get_json()
+        return answer
+
+    @property
+    def is_signed_in(self) -> bool:
+        return bool(self.claims)
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        claims: dict[str, Any] = self.answer["claims"]
+        return claims
+
+    @property
+    def account(self) -> dict[str, Any]:
+        account: dict[str, Any] = self.answer["account"]
+        return account
+
+    @property
+    def access_token(self) -> str | None:
+        token: str | None = self.account["access_token"]
+        return token
+
+    @property
+    def refresh_token(self) -> str | None:
+        token: str | None = self.account["refresh_token"]
+        return token
+
+    @property
+    def error(self) -> str | None:
+        error: str | None = self.answer["error"]
+        return error
+
+
+def make_workers(
+    count: int,
+    clock: Clock,
+    *providers: FaultyProvider,
+    set_up: Callable[[Flask, JWTSession], object] | None = None,
+    **config: Any,
+) -> list[Flask]:
+    """So many processes of one application, as far as a test can tell: apps that have nothing in
+    common but the configuration and the store. ``set_up`` adds views and callbacks to each.
+    """
+    config.setdefault("STORE", MemoryStore(clock))
+    workers = []
+    for _ in range(count):
+        app, auth = make_application(clock, *providers, **config)
+        if set_up is not None:
+            set_up(app, auth)
+        workers.append(app)
+    return workers
+
+
+def look(app: Flask, cookie: str, path: str = "/account") -> Look:
+    """One request with exactly this Cookie header, to a view that answers as ``/account``."""
+    response = ask(app, path, cookie)
+    return Look(response, cookie_after(cookie, response))
+
+
+def ask(
+    app: Flask, path: str, cookie: str = "", *, method: str = "GET", **options: Any
+) -> TestResponse:
+    """The answer to a request of one of our pages with exactly this Cookie header."""
+    headers = {
+        **SAME_ORIGIN,
+        **options.pop("headers", {}),
+        **({"Cookie": cookie} if cookie else {}),
+    }
+    client = app.test_client(use_cookies=False)
+    return client.open(path, method=method, headers=headers, buffered=True, **options)
+
+
+def cookie_after(cookie: str, response: TestResponse) -> str:
+    """The Cookie header of a browser that sent ``cookie`` and got this response."""
+    kept = dict(pair.split("=", 1) for pair in cookie.split("; ") if pair)
+    for name, line in set_cookies(response).items():
+        if line.deletes:
+            kept.pop(name, None)
+        elif SESSION in name:
+            kept[name] = line.value
+    return as_header(kept)
+
+
+def at_once(*works: Callable[[], T]) -> list[T]:
+    """What each of them returns, after all of them have begun together."""
+    barrier = threading.Barrier(len(works))
+
+    def begin(work: Callable[[], T]) -> T:
+        barrier.wait(timeout=30)
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        return list(threads.map(begin, works))
+
+
+@contextmanager
+def listening(*apps: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """What these apps tell of sessions and refreshes inside of the block: signal and arguments."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    with ExitStack() as connected:
+        for signal in (session_refreshed, refresh_failed, signed_out, session_rejected):
+
+            def receive(sender: Flask, _name: str = signal.name, **arguments: Any) -> None:
+                told.append((_name, arguments))
+
+            for app in apps:
+                connected.enter_context(signal.connected_to(receive, app))
+        yield told
+
+
+def as_header(cookies: dict[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 def approve(authorization_url: str) -> str:

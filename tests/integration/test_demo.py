@@ -1186,3 +1186,56 @@ def test_a_person_signs_in_with_demo_id_in_a_browser(servers: tuple[str, str], p
     page.goto(issuer)
     expect_title("Nobody is signed in here")
     assert complaints == []
+
+
+def test_the_tokens_of_demo_id_are_fresh_after_their_minute(world: World, clock: Clock) -> None:
+    world.sign_in()
+    before = world.account()
+    clock.advance(61)
+    world.demo.get("/session")
+    after = world.account()
+    assert after.access_token != before.access_token
+    assert after.refresh_token != before.refresh_token
+    assert after.expires_at == clock() + 60
+
+
+def test_a_changed_password_signs_all_other_browsers_out(app: Flask, client: FlaskClient) -> None:
+    other = browser_of(app)
+    enter(other, "bob", BAYSIDE)
+    enter(client, "bob", BAYSIDE)
+    copied = client.get_cookie(SESSION_COOKIE)
+    assert copied is not None
+    client.post("/password", data=FORMS["/password"])
+    assert client.get("/dashboard").status_code == 200
+    assert other.get("/dashboard").status_code == 302
+    other.set_cookie(SESSION_COOKIE, copied.value)
+    assert other.get("/dashboard").status_code == 302
+
+
+def test_an_admin_signs_a_person_out_everywhere(app: Flask, client: FlaskClient) -> None:
+    bob, again = browser_of(app), browser_of(app)
+    enter(client, "ada", COPPER)
+    enter(bob, "bob", BAYSIDE)
+    page = client.post("/admin/sign-out", data={"id": "2"}, follow_redirects=True)
+    assert "Bob Bayley is signed out everywhere." in text_of(page)
+    assert bob.get("/dashboard").status_code == 302
+    enter(again, "bob", BAYSIDE)
+    assert again.get("/dashboard").status_code == 200
+    assert client.get("/dashboard").status_code == 200
+    listed = text_of(client.get("/admin"))
+    assert "signed_out Bob Bayley reason: revoked" in listed
+    assert "session_revoked the server all sessions of one person" in listed
+
+
+@pytest.mark.parametrize("number", ["", "0", "99", "2; DROP TABLE users", "ada"])
+def test_nobody_who_is_not_there_is_signed_out(client: FlaskClient, number: str) -> None:
+    enter(client, "ada", COPPER)
+    assert client.post("/admin/sign-out", data={"id": number}).status_code == 404
+
+
+def test_only_an_admin_signs_others_out(app: Flask, client: FlaskClient) -> None:
+    ada = browser_of(app)
+    enter(ada, "ada", COPPER)
+    enter(client, "bob", BAYSIDE)
+    assert client.post("/admin/sign-out", data={"id": "1"}).status_code == 403
+    assert ada.get("/dashboard").status_code == 200

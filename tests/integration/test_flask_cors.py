@@ -19,7 +19,9 @@ EVIL = "https://evil.example"
 
 def make(order: str, *, trusted: tuple[str, ...] = ()) -> Flask:
     app = Flask("both")
-    app.config.update(JWTSESSION_SECRET=SECRET, JWTSESSION_TRUSTED_ORIGINS=trusted)
+    app.config.update(
+        JWTSESSION_SECRET=SECRET, JWTSESSION_STORE="memory", JWTSESSION_TRUSTED_ORIGINS=trusted
+    )
     extensions: list[Any] = [JWTSession()]
     if order != "without Flask-CORS":
         extensions.append(CORS(origins=[FRONTEND], supports_credentials=True))

@@ -18,7 +18,7 @@ CREDENTIALS = "/auth/callback/credentials"
 
 def make_both(order: str, limited: str) -> Flask:
     app = Flask("both")
-    app.config["JWTSESSION_SECRET"] = SECRET
+    app.config.update(JWTSESSION_SECRET=SECRET, JWTSESSION_STORE="memory")
     auth = JWTSession()
     limiter = Limiter(get_remote_address, storage_uri="memory://")
     if limited == "the blueprint":

@@ -23,7 +23,7 @@ class Person(flask_login.UserMixin):  # type: ignore[misc]  # Flask-Login has no
 @pytest.fixture(params=["ours first", "Flask-Login first"])
 def both(request: pytest.FixtureRequest, clock: Clock) -> Flask:
     app = Flask("both")
-    app.config.update(SECRET_KEY=SECRET, TESTING=True)
+    app.config.update(SECRET_KEY=SECRET, TESTING=True, JWTSESSION_STORE="memory")
     auth, manager = JWTSession(), flask_login.LoginManager()
     extensions: list[Any] = [auth, manager]
     for extension in extensions if request.param == "ours first" else reversed(extensions):

@@ -20,6 +20,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Flask:
     app = Flask("both")
     app.config.update(
         SECRET_KEY=SECRET,
+        JWTSESSION_STORE="memory",
         SESSION_TYPE="cachelib",
         SESSION_CACHELIB=FileSystemCache(str(tmp_path)),
     )

@@ -19,7 +19,9 @@ from ..support import SAME_ORIGIN, SECRET, session_token
 @pytest.fixture(params=["ours first", "Flask-WTF first"])
 def both(request: pytest.FixtureRequest) -> Flask:
     app = Flask("both")
-    app.config.update(SECRET_KEY=SECRET, JWTSESSION_CLIENT_UPDATE_FIELDS=["nick"])
+    app.config.update(
+        SECRET_KEY=SECRET, JWTSESSION_STORE="memory", JWTSESSION_CLIENT_UPDATE_FIELDS=["nick"]
+    )
     auth = JWTSession()
     extensions: list[Any] = [auth, CSRFProtect()]
     for extension in extensions if request.param == "ours first" else reversed(extensions):

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import RevocationUnavailable
-from flask_jwtsession.lifecycle.binding import Revocations
+from flask_jwtsession import JWTEvent, JWTSession, StoreUnavailable
+from flask_jwtsession.revocation import Revocations
+from flask_jwtsession.stores.memory import MemoryStore
 
 from ..forged_tokens import unb64
 from ..peers.faulty_provider import LOGOUT_FAULTS, FaultyProvider, logout_token
@@ -28,23 +28,27 @@ from .provider_sign_in import Browser, logged_here, make_application
 PATH = "/auth/backchannel-logout/op"
 
 
-@dataclass
 class Recorder(Revocations):
-    """Keeps what was revoked; or, while it is ``broken``, cannot."""
+    """Says what was revoked, by whatever; or, while it is ``broken``, revokes nothing."""
 
-    revoked: list[tuple[str, str, str]] = field(default_factory=list)
-    broken: bool = False
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), [b"a key of the tests, 0123456789 ab"], 60.0)
+        self.revoked: list[str] = []
+        self.broken = False
 
-    def revoke_provider_session(self, provider: str, session_id: str) -> None:
-        self._keep("session", provider, session_id)
+    def revoke_session(self, sid: str) -> None:
+        self._keep(f"sid {sid}")
 
-    def revoke_account(self, provider: str, account_id: str) -> None:
-        self._keep("account", provider, account_id)
+    def revoke_provider_session(self, provider: str, session: str) -> None:
+        self._keep(f"session {session} at {provider}")
 
-    def _keep(self, kind: str, provider: str, identifier: str) -> None:
+    def revoke_subject(self, subject: str, before: float) -> None:
+        self._keep(f"{subject} until {before}")
+
+    def _keep(self, what: str) -> None:
         if self.broken:
-            raise RevocationUnavailable("the store does not answer")
-        self.revoked.append((kind, provider, identifier))
+            raise StoreUnavailable("it does not answer")
+        self.revoked.append(what)
 
 
 @pytest.fixture
@@ -54,8 +58,8 @@ def provider(clock: Clock) -> Iterator[FaultyProvider]:
 
 
 @pytest.fixture
-def app(clock: Clock, provider: FaultyProvider) -> Flask:
-    return make_application(clock, provider)[0]
+def app_and_auth(clock: Clock, provider: FaultyProvider) -> tuple[Flask, JWTSession]:
+    return make_application(clock, provider)
 
 
 @pytest.fixture
@@ -86,39 +90,72 @@ def assert_refused(
 # What is valid.
 
 
-def test_sec_194_a_token_with_both_ends_the_one_session(
-    app: Flask, provider: FaultyProvider, revocations: Recorder
+def browsers_of(app: Flask, provider: FaultyProvider) -> dict[str, Browser]:
+    """Three that are signed in: Ada's laptop, Ada's phone, and Grace's."""
+    found: dict[str, Browser] = {}
+    for name, sub, session_id in (
+        ("phone", "u-1", "session of the phone"),
+        ("grace", "u-2", "session of grace"),
+        ("laptop", "u-1", "session of the laptop"),
+    ):
+        provider.user["sub"], provider.session_id = sub, session_id
+        found[name] = Browser(app, provider)
+        found[name].sign_in()
+    provider.user["sub"] = "u-1"
+    return found
+
+
+def still_signed_in(browsers: dict[str, Browser]) -> set[str]:
+    return {name for name, browser in browsers.items() if browser.is_signed_in()}
+
+
+@pytest.mark.parametrize(
+    ("claims", "live"),
+    [
+        pytest.param({}, {"phone", "grace"}, id="both end the one session"),
+        pytest.param({"sub": None}, {"phone", "grace"}, id="a sid ends that session"),
+        pytest.param({"sid": None}, {"grace"}, id="a sub ends the sessions of that account"),
+        pytest.param({"sid": None, "sub": "u-3"}, {"phone", "grace", "laptop"}, id="of nobody"),
+    ],
+)
+def test_sec_194_a_token_ends_what_it_names(
+    app: Flask, provider: FaultyProvider, claims: dict[str, Any], live: set[str]
 ) -> None:
-    response = send(app, logout_token(provider))
+    browsers = browsers_of(app, provider)
+    assert still_signed_in(browsers) == {"phone", "grace", "laptop"}
+    response = send(app, logout_token(provider, **claims))
     assert response.status_code == 200
     assert "no-store" in response.headers["Cache-Control"]
     assert response.headers.getlist("Set-Cookie") == []
-    assert revocations.revoked == [("session", "op", provider.session_id)]
-
-
-def test_sec_194_a_token_with_a_sid_ends_that_session(
-    app: Flask, provider: FaultyProvider, revocations: Recorder
-) -> None:
-    assert send(app, logout_token(provider, sub=None)).status_code == 200
-    assert revocations.revoked == [("session", "op", provider.session_id)]
-
-
-def test_sec_194_a_token_with_a_sub_ends_the_sessions_of_that_account(
-    app: Flask, provider: FaultyProvider, revocations: Recorder
-) -> None:
-    assert send(app, logout_token(provider, sid=None)).status_code == 200
-    assert revocations.revoked == [("account", "op", "u-1")]
+    assert still_signed_in(browsers) == live
 
 
 def test_sec_194_the_account_is_the_one_that_signed_in(
-    app: Flask, provider: FaultyProvider, revocations: Recorder
+    app: Flask, auth: JWTSession, provider: FaultyProvider
 ) -> None:
+    """Whatever the application calls that person."""
+
+    @auth.jwt_callback
+    def jwt(token: dict[str, Any], event: JWTEvent) -> dict[str, Any]:
+        return {**token, "sub": "ada"} if event.trigger == "sign_in" else token
+
     browser = Browser(app, provider)
     browser.sign_in()
-    send(app, logout_token(provider, sid=None))
-    ((_, name, account_id),) = revocations.revoked
-    account = browser.account()["account"]
-    assert (name, account_id) == (account["provider"], account["provider_account_id"])
+    assert browser.account()["claims"]["sub"] == "ada"
+    assert send(app, logout_token(provider, sid=None, sub="ada")).status_code == 200
+    assert browser.is_signed_in()
+    assert send(app, logout_token(provider, sid=None)).status_code == 200
+    assert not browser.is_signed_in()
+
+
+def test_sec_195_who_signs_in_after_it_is_signed_in(app: Flask, provider: FaultyProvider) -> None:
+    """In the same second: the clock stands still."""
+    before, after = Browser(app, provider), Browser(app, provider)
+    before.sign_in()
+    assert send(app, logout_token(provider, sid=None)).status_code == 200
+    provider.session_id = "the next session"
+    after.sign_in()
+    assert (before.is_signed_in(), after.is_signed_in()) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -328,9 +365,15 @@ def test_what_cannot_be_revoked_may_be_sent_again(
 
 
 def test_without_a_store_a_provider_is_not_told_that_it_worked(
-    app: Flask, provider: FaultyProvider
+    clock: Clock, provider: FaultyProvider
 ) -> None:
-    assert_refused(send(app, logout_token(provider)), Recorder())
+    app, _ = make_application(clock, provider, STORE=None)
+    browser = Browser(app, provider)
+    browser.sign_in()
+    response = send(app, logout_token(provider))
+    assert_refused(response, Recorder())
+    assert response.get_json()["error_description"] == "revocation_unavailable"
+    assert browser.is_signed_in()
 
 
 @pytest.mark.parametrize(

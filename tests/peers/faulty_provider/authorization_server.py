@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import (
@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749 import (
     InvalidRequestError,
     TokenMixin,
 )
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from flask import Flask
@@ -73,37 +73,86 @@ class Grant(AuthorizationCodeMixin):  # type: ignore[misc]
 
 
 @dataclass
-class IssuedToken(TokenMixin):  # type: ignore[misc]
-    """A refresh or access token, with the client that may revoke it."""
+class Family:
+    """All tokens that came of one authorization code; they are taken back together."""
 
+    grant: Grant
+    revoked: bool = False
+
+
+@dataclass
+class IssuedToken(TokenMixin):  # type: ignore[misc]
+    """A refresh or access token, with the client that may revoke it.
+
+    ``spent`` is a refresh token that was refreshed, by a provider that rotates.
+    """
+
+    kind: Literal["access_token", "refresh_token"]
     text: str = field(repr=False)
     client_id: str
+    family: Family
+    expires_at: float
+    spent: bool = False
     revoked: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        return not (self.spent or self.revoked or self.family.revoked)
 
     def check_client(self, client: Client) -> bool:
         return client.client_id == self.client_id
 
+    def get_scope(self) -> str:
+        return self.family.grant.scope
+
 
 @dataclass
 class Ledger:
-    """What the server remembers: open codes, and every token by its text."""
+    """What the server remembers: open codes, and every token by its text.
+
+    ``clock`` is epoch seconds. ``rotates``: whether a refresh token is good for one refresh only.
+    """
 
     clients: dict[str, Client]
+    clock: Callable[[], float]
+    access_token_lifetime: float = 3600
+    rotates: bool = True
     codes: dict[str, Grant] = field(default_factory=dict)
     tokens: dict[str, IssuedToken] = field(default_factory=dict)
 
     def keep(self, token: dict[str, Any], request: Any) -> None:
+        spent: IssuedToken | None = request.refresh_token
+        family = spent.family if spent is not None else Family(request.authorization_code)
+        ends = {
+            "access_token": self.clock() + self.access_token_lifetime,
+            "refresh_token": float("inf"),
+        }
         for kind in ("access_token", "refresh_token"):
             if kind in token:
-                self.tokens[token[kind]] = IssuedToken(token[kind], request.client.client_id)
+                self.tokens[token[kind]] = IssuedToken(
+                    kind, token[kind], request.client.client_id, family, ends[kind]
+                )
 
-    def accepts(self, access_token: str) -> bool:
-        found = self.tokens.get(access_token)
-        return found is not None and not found.revoked
+    def is_live(self, token: str) -> bool:
+        """Whether a token, of either kind, would be accepted now."""
+        found = self.tokens.get(token)
+        return found is not None and found.is_good and self.clock() < found.expires_at
+
+    def refreshable(self, refresh_token: str) -> IssuedToken | None:
+        """The token, if it is good for a refresh. One that comes a second time was stolen, by
+        whoever: everything that came of it is taken back (RFC 9700 section 4.14.2).
+        """
+        found = self.tokens.get(refresh_token)
+        if found is None or found.kind != "refresh_token":
+            return None
+        if found.spent:
+            found.family.revoked = True
+        return found if found.is_good else None
 
 
-#: Called with a token response before it is sent, and with the grant that it answers.
-Finish = Callable[[dict[str, Any], Grant], None]
+#: Called with a token response before it is sent, with the grant that it answers, and with whether
+#: it is a refresh.
+Finish = Callable[[dict[str, Any], Grant, bool], None]
 
 
 def authorization_server(app: Flask, ledger: Ledger, finish: Finish) -> AuthorizationServer:
@@ -136,22 +185,46 @@ def authorization_server(app: Flask, ledger: Ledger, finish: Finish) -> Authoriz
             return "the one user"
 
     def add_id_token(grant: Any, response: tuple[int, dict[str, Any], Any]) -> None:
-        finish(response[1], grant.request.authorization_code)
+        finish(response[1], grant.request.authorization_code, False)
 
     def with_id_token(grant: Any) -> None:
         grant.register_hook("after_create_token_response", add_id_token)
+
+    class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
+        TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "none"]  # noqa: RUF012 - as the base
+
+        def __init__(self, request: Any, server: Any) -> None:
+            super().__init__(request, server)
+            self.INCLUDE_NEW_REFRESH_TOKEN = ledger.rotates
+            self.register_hook("after_create_token_response", add_refreshed_id_token)
+
+        def authenticate_refresh_token(self, refresh_token: str) -> Any:
+            return ledger.refreshable(refresh_token)
+
+        def authenticate_user(self, refresh_token: IssuedToken) -> str:
+            return "the one user"
+
+        def revoke_old_credential(self, refresh_token: Any) -> None:
+            refresh_token.spent = ledger.rotates
+
+    def add_refreshed_id_token(grant: Any, response: tuple[int, dict[str, Any], Any]) -> None:
+        finish(response[1], grant.request.refresh_token.family.grant, True)
 
     class Revocation(RevocationEndpoint):  # type: ignore[misc]
         CLIENT_AUTH_METHODS = ["client_secret_basic", "none"]  # noqa: RUF012 - as the base
 
         def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
-            return ledger.tokens.get(token_string)
+            found = ledger.tokens.get(token_string)
+            return found if found is not None and found.is_good else None
 
         def revoke_token(self, token: IssuedToken, request: Any) -> None:
             token.revoked = True
+            if token.kind == "refresh_token":  # RFC 7009 section 2.1
+                token.family.revoked = True
 
     server = AuthorizationServer(app, ledger.clients.get, ledger.keep)
     server.register_grant(CodeGrant, [_S256Only(), with_id_token])
+    server.register_grant(RefreshGrant)
     server.register_endpoint(Revocation)
     return server
 

@@ -11,8 +11,17 @@ from .answers import Answer
 if TYPE_CHECKING:
     from .provider import FaultyProvider
 
+#: ``"refresh"`` are the requests to the token endpoint that bring a refresh token.
 Endpoint = Literal[
-    "metadata", "jwks", "authorize", "token", "userinfo", "revoke", "end_session", "elsewhere"
+    "metadata",
+    "jwks",
+    "authorize",
+    "token",
+    "refresh",
+    "userinfo",
+    "revoke",
+    "end_session",
+    "elsewhere",
 ]
 
 #: From the honest JSON to what is sent instead: any JSON value, or bytes as they are.
@@ -25,10 +34,15 @@ CallbackChange = Callable[["FaultyProvider", list[tuple[str, str]]], list[tuple[
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``row`` is the row of the attack table; everything that is not named stays honest."""
+    """``row`` is the row of the attack table; everything that is not named stays honest.
+
+    ``refreshes`` is about a fault at the refresh: whether the refresh token is spent, and only the
+    answer is not what it should be; otherwise nothing was done.
+    """
 
     row: str
     bodies: Mapping[Endpoint, BodyChange] = field(default_factory=dict)
     answers: Mapping[Endpoint, Answer] = field(default_factory=dict)
     id_token: IdTokenChange | None = None
     callback: CallbackChange | None = None
+    refreshes: bool = True

@@ -22,7 +22,7 @@ OTHER_ISSUER = "https://other-op.example"
 #: Shown to the person by the provider; an error page may show it as text at most.
 SCRIPT = "<script>alert(1)</script>"
 
-_NOT_JSON_OBJECTS: dict[str, Any] = {
+NOT_JSON_OBJECTS: dict[str, Any] = {
     "an array": [1, 2],
     "a string": "token",
     "a number": 7,
@@ -37,7 +37,7 @@ _NOT_JSON_OBJECTS: dict[str, Any] = {
 }
 
 #: What can be wrong with the answer to any request, whatever it was to say.
-_BROKEN_ANSWERS: dict[str, Answer] = {
+BROKEN_ANSWERS: dict[str, Answer] = {
     "redirects with 301": answers.redirect(301),
     "redirects with 302": answers.redirect(302),
     "redirects with 303": answers.redirect(303),
@@ -71,14 +71,14 @@ _BROKEN_ANSWERS: dict[str, Answer] = {
 def _broken_answers(row: str, endpoint: Endpoint) -> dict[str, Fault]:
     return {
         f"{endpoint} {name}": Fault(row=row, answers={endpoint: answer})
-        for name, answer in _BROKEN_ANSWERS.items()
+        for name, answer in BROKEN_ANSWERS.items()
     }
 
 
 def _broken(row: str, endpoint: Endpoint) -> dict[str, Fault]:
     """Every broken answer, and every body that is no JSON object, at one endpoint."""
     faults = _broken_answers(row, endpoint)
-    for name, value in _NOT_JSON_OBJECTS.items():
+    for name, value in NOT_JSON_OBJECTS.items():
         faults[f"{endpoint} is {name}"] = Fault(row=row, bodies={endpoint: _instead(value)})
     return faults
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -24,6 +24,7 @@ from .fault import Endpoint, Fault
 from .faults import FAULTS
 from .jws import half_hash, jws
 from .keys import SigningKey, signing_key
+from .refresh_faults import REFRESH_FAULTS
 
 #: Threads that serve have this name, so that a test can tell their log lines from others.
 THREAD_NAME = "faulty provider"
@@ -40,11 +41,12 @@ _PATHS: dict[str, Endpoint] = {
     "/logout": "end_session",
 }
 _NONE = Fault(row="none")
+_ALL_FAULTS = {**FAULTS, **REFRESH_FAULTS}
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request that came in."""
+    """A request that came in. One that brings a refresh token came to ``"token"``."""
 
     endpoint: Endpoint
     method: str
@@ -54,16 +56,28 @@ class Received:
     headers: Headers
 
 
+@dataclass(frozen=True)
+class Hold:
+    """An answer that waits: ``arrived`` is set when it is ready to go, and the test sets
+    ``go_on``.
+    """
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+
 class FaultyProvider:
     """A whole provider; ``with FaultyProvider() as provider`` starts and stops it.
 
     ``clock`` is epoch seconds and dates its tokens. It approves every authorization request
     without a page, and knows one confidential client (``client_id``, ``client_secret``) and one
-    public one (``public_client_id``).
+    public one (``public_client_id``). Refresh tokens are good once, and one that comes again takes
+    everything with it that came of the same sign-in; unless ``rotates`` is False.
     """
 
     client_id = "app"
     public_client_id = "public-app"
+    client_secret: str
     port: int
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -80,7 +94,8 @@ class FaultyProvider:
         }
         self.session_id = secrets.token_urlsafe(16)
         self.seconds_since_sign_in = 0.0
-        self.access_token_lifetime = 3600
+        #: Whether the answer to a refresh has an id_token too.
+        self.id_token_at_refresh = False
         self.fault: str | None = None
         self.received: list[Received] = []
         #: Set when the test is over: lets go of the answers that hang.
@@ -91,8 +106,12 @@ class FaultyProvider:
             {
                 self.client_id: Client(self.client_id, self.client_secret),
                 self.public_client_id: Client(self.public_client_id, None),
-            }
+            },
+            lambda: self.clock(),
         )
+        # Two refreshes with one token are one after the other, as strict providers see to it.
+        self._redeeming = threading.Lock()
+        self._hold: Hold | None = None
         self._app = Flask(__name__)
         self._app.config["OAUTH2_REFRESH_TOKEN_GENERATOR"] = True
         self._app.config["OAUTH2_TOKEN_EXPIRES_IN"] = {"authorization_code": 3600}
@@ -120,9 +139,21 @@ class FaultyProvider:
         self._stop()
 
     @contextmanager
+    def holding_refreshes(self) -> Iterator[Hold]:
+        """Inside of the block refreshes are done, but nobody hears of it before ``go_on`` is set,
+        or the block ends.
+        """
+        self._hold = hold = Hold()
+        try:
+            yield hold
+        finally:
+            self._hold = None
+            hold.go_on.set()
+
+    @contextmanager
     def failing(self, fault: str) -> Iterator[None]:
         """The fault of that name is switched on inside of the block."""
-        assert fault in FAULTS, f"there is no fault {fault!r}"
+        assert fault in _ALL_FAULTS, f"there is no fault {fault!r}"
         before, self.fault = self.fault, fault
         try:
             yield
@@ -148,6 +179,32 @@ class FaultyProvider:
     @property
     def issuer(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def rotates(self) -> bool:
+        return self._ledger.rotates
+
+    @rotates.setter
+    def rotates(self, rotates: bool) -> None:
+        self._ledger.rotates = rotates
+
+    @property
+    def access_token_lifetime(self) -> float:
+        """Seconds, of the access tokens that are given out from now on."""
+        return self._ledger.access_token_lifetime
+
+    @access_token_lifetime.setter
+    def access_token_lifetime(self, seconds: float) -> None:
+        self._ledger.access_token_lifetime = seconds
+
+    def is_live(self, token: str | None) -> bool:
+        """Whether an access token, or a refresh token, would be accepted now."""
+        return token is not None and self._ledger.is_live(token)
+
+    @property
+    def live_tokens(self) -> frozenset[str]:
+        """All tokens that would be accepted now."""
+        return frozenset(token for token in list(self._ledger.tokens) if self.is_live(token))
 
     @property
     def key(self) -> SigningKey:
@@ -182,6 +239,8 @@ class FaultyProvider:
         return len(self.requests_to(endpoint))
 
     def requests_to(self, endpoint: Endpoint) -> list[Received]:
+        if endpoint == "refresh":
+            return [one for one in self.requests_to("token") if _is_refresh(one.form)]
         return [one for one in self.received if one.endpoint == endpoint]
 
     @property
@@ -232,11 +291,17 @@ class FaultyProvider:
         if endpoint is None:
             return Response("not found", 404)
         # Elsewhere everything is in order; what is wrong is that anybody asks there.
-        fault = _NONE if elsewhere or self.fault is None else FAULTS[self.fault]
+        fault = _NONE if elsewhere or self.fault is None else _ALL_FAULTS[self.fault]
+        if endpoint == "token" and _is_refresh(request.form):
+            endpoint = "refresh"
         honest: Callable[[Fault], Response] = getattr(self, f"_{endpoint}")
         response = honest(fault)
         if endpoint in fault.answers:
-            return fault.answers[endpoint](self, response)
+            response = fault.answers[endpoint](self, response)
+        hold = self._hold
+        if endpoint == "refresh" and hold is not None:
+            hold.arrived.set()
+            hold.go_on.wait(timeout=30)
         return response
 
     def _metadata(self, fault: Fault) -> Response:
@@ -274,7 +339,27 @@ class FaultyProvider:
                 answer["id_token"] = fault.id_token(self, claims)
             else:
                 answer["id_token"] = jws(claims, self.key)
-        changed = self._json(fault, "token", answer)
+        return self._tokens(fault, "token", answer)
+
+    def _refresh(self, fault: Fault) -> Response:
+        if not fault.refreshes:
+            # Of what it does not say anything depends on: it says something else anyway.
+            return self._json(fault, "refresh", {})
+        with self._redeeming:
+            response: Response = self._oauth.create_token_response()
+        if response.status_code != 200:
+            return response
+        answer = json.loads(response.get_data())
+        claims = answer.pop("claims")
+        claims["at_hash"] = half_hash(answer["access_token"])
+        if fault.id_token is not None:
+            answer["id_token"] = fault.id_token(self, claims)
+        elif self.id_token_at_refresh:
+            answer["id_token"] = jws(claims, self.key)
+        return self._tokens(fault, "refresh", answer)
+
+    def _tokens(self, fault: Fault, endpoint: Endpoint, answer: dict[str, Any]) -> Response:
+        changed = self._json(fault, endpoint, answer)
         self._told.update(
             value
             for name, value in answer.items()
@@ -284,7 +369,7 @@ class FaultyProvider:
 
     def _userinfo(self, fault: Fault) -> Response:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind != "Bearer" or not self._ledger.accepts(token):
+        if kind != "Bearer" or not self.is_live(token):
             return Response("who are you?", 401, {"WWW-Authenticate": "Bearer"})
         return self._json(fault, "userinfo", dict(self.user))
 
@@ -299,9 +384,9 @@ class FaultyProvider:
         query = urlencode({"state": request.values.get("state", "")})
         return Response("", 302, {"Location": f"{target}?{query}"})
 
-    def _finish_token_response(self, token: dict[str, Any], grant: Grant) -> None:
-        """Put the claims of the id_token into the token response, from where `_token` takes
-        them.
+    def _finish_token_response(self, token: dict[str, Any], grant: Grant, is_refresh: bool) -> None:
+        """Put the claims of the id_token into the token response, from where `_token` and
+        `_refresh` take them.
         """
         now = int(self.clock())
         claims: dict[str, Any] = {
@@ -312,7 +397,7 @@ class FaultyProvider:
             "iat": now,
             "exp": now + 300,
         }
-        if grant.nonce is not None:
+        if grant.nonce is not None and not is_refresh:  # OpenID Connect Core section 12.2
             claims["nonce"] = grant.nonce
         if grant.asked_for_auth_time:
             claims["auth_time"] = int(now - self.seconds_since_sign_in)
@@ -354,6 +439,10 @@ class FaultyProvider:
     def _wsgi(self, environ: Any, start_response: Any) -> Any:
         threading.current_thread().name = THREAD_NAME
         return self._app(environ, start_response)
+
+
+def _is_refresh(form: MultiDict[str, str]) -> bool:
+    return form.get("grant_type") == "refresh_token"
 
 
 class _Quiet(WSGIRequestHandler):

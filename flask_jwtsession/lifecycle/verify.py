@@ -1,0 +1,123 @@
+"""From the cookies of a request to a token that is good, without any callback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..cookies import MAX_VALUES, candidates
+from ..exceptions import StoreUnavailable, TokenExpired, TokenInvalid
+from ..revocation import Standing
+from ..signals import send, session_rejected
+from ..tokens import strict_json
+from ..tokens.claims import Times, adopt, check_times
+from ..tokens.encrypted import EncryptedTokens
+from . import standing
+from .binding import Binding
+from .state import Mark, RequestSession, Token, Verified
+
+
+def verify(state: RequestSession) -> Verified | None:
+    """What the cookies say, decrypted and checked, without any callback."""
+    state.read = True
+    with state.lock:
+        found = verified(state)
+    send_pending(state)
+    return found
+
+
+def verified(state: RequestSession) -> Verified | None:
+    """As :func:`verify`, for who holds the lock, and sends what there is to tell."""
+    if isinstance(state.verified, Mark):
+        found = state.verified = _verify(state)
+        if found is not None:
+            state.token = found.token
+        return found
+    return state.verified
+
+
+def send_pending(state: RequestSession) -> None:
+    """Send what loading had to tell, now that nothing is locked: a receiver may use the session."""
+    if not state.pending_signals:
+        return
+    with state.lock:
+        pending, state.pending_signals = state.pending_signals, []
+    for signal, arguments in pending:
+        send(signal, state.binding.app, **arguments)
+
+
+def _verify(state: RequestSession) -> Verified | None:
+    accepted, rejected = _accepted(state)
+    if accepted:
+        state.expired = None
+    live = []
+    for one in accepted:
+        try:
+            how, token = standing.look_up(state.binding, one.token)
+        except StoreUnavailable:
+            state.unconfirmed = one.token
+            continue
+        if how is Standing.LIVE:
+            live.append(one if token is one.token else replace(one, token=token))
+        elif how is Standing.REVOKED:
+            state.revoked = token
+        else:
+            rejected = "revoked"  # it ended before, and the application was told then
+    if state.unconfirmed is not None:
+        live = []  # it may be that one; and if it is not, there are two
+    if len(live) > 1:
+        # Which one is the person's and which one was planted (RFC 6265 section 8.6) nobody can say.
+        rejected = "ambiguous"
+    if live:
+        state.revoked = None
+    if rejected is not None:
+        state.binding.security_log.warning(
+            f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
+        )
+        state.pending_signals.append((session_rejected, {"reason": rejected}))
+    return live[0] if len(live) == 1 else None
+
+
+def _accepted(state: RequestSession) -> tuple[list[Verified], str | None]:
+    """The tokens in the cookies that are good by themselves, and why another one is not."""
+    binding = state.binding
+    accepted: list[Verified] = []
+    rejected: str | None = None
+    for cookie, tokens in state.cookies.sources:
+        try:
+            values = candidates(state.sent(cookie), cookie)
+            if len(values) > MAX_VALUES:
+                raise TokenInvalid("ambiguous")
+        except TokenInvalid as error:
+            rejected = error.reason
+            continue
+        for value in values:
+            try:
+                token, times = _read(binding, tokens, value)
+            except TokenExpired as error:
+                rejected = error.reason
+                state.expired = _expired(error, binding.clock())
+            except TokenInvalid as error:
+                rejected = error.reason
+            else:
+                accepted.append(Verified(token, times, cookie is not state.cookies.session))
+        if accepted:
+            break
+    return accepted, rejected
+
+
+def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token, Times]:
+    payload = tokens.decode(value)
+    try:
+        claims = strict_json.parse_object(payload)
+    except ValueError:
+        raise TokenInvalid("payload") from None
+    times = check_times(claims, binding.settings.lifetimes, binding.clock())
+    whole = adopt(claims, times)
+    if whole != claims:
+        payload = strict_json.dump(whole)
+    return Token.of(payload, whole, times.expires), times
+
+
+def _expired(error: TokenExpired, now: float) -> Token:
+    ended = min(now, error.claims["exp"])
+    return Token.of(strict_json.dump(error.claims), error.claims, ended)

@@ -1,0 +1,364 @@
+"""Provider tokens that are refreshed exactly once, however many hold the same cookie.
+
+Parallel requests all carry the same refresh token, and a strict provider takes back everything when
+it sees one twice. A lock alone is no help: who waited for it has nothing newer to go on with. So
+the store has a record of each grant, the tokens that a sign-in was given and those that came of
+them, and what a cookie has of it is a copy that may be old. ::
+
+    request A             store                    provider         request B
+    read record  ───────► none, or of A's generation ◄───────────── read record
+    take lease   ───────► A's                          ◄─────────── take lease: no; wait
+    read record  ───────► still that
+    refresh      ─────────────────────────────────► new tokens
+    set record   ───────► generation + 1               ◄─────────── read record: newer, adopt it
+    give lease back
+
+Nothing here knows of requests: tokens in, tokens out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from .exceptions import ProviderError, StoreUnavailable, TokenInvalid
+from .session import Account
+from .stores import LARGEST_SKEW, Store, entry_name
+from .tokens import strict_json
+from .tokens.encrypted import EncryptedTokens
+from .tokens.keys import record_keys
+
+# All in seconds.
+#: How long a lease lasts whose holder died; longer than a token request may take (10 s).
+LEASE = 12.0
+#: How long a request waits for another one's refresh.
+PATIENCE = 5.0
+#: How long nobody tries again after a failure that may pass.
+PAUSE = 5.0
+#: Between two looks of a request that waits.
+POLL = 0.02
+#: At most so long before its end is an access token refreshed; and at most a tenth of its life.
+MARGIN = 60.0
+
+#: Why the tokens are not what they should be: the provider could not be asked, and will be again;
+#: or it gives nothing for this grant any more, and the person has to sign in to get new ones.
+RefreshError = Literal["refresh_unavailable", "refresh_failed"]
+UNAVAILABLE: RefreshError = "refresh_unavailable"
+FAILED: RefreshError = "refresh_failed"
+
+#: Asks the provider for new tokens. Raises :exc:`GrantRefused`, and :exc:`ProviderError` for a
+#: failure that may pass.
+Refresh = Callable[[Account], Account]
+
+# Of a session that is over; and for how long that is said: longer than anybody waits for a lease.
+_LAST_GENERATION = 10**15 - 1
+_OVER_KEPT = 60.0
+# Seconds before each attempt to record tokens.
+_WRITE_ATTEMPTS = (0.0, 0.25, 0.5, 1.0)
+_GENERATION = re.compile(rb"([0-9]{1,15})\.", re.ASCII)
+
+
+class GrantRefused(Exception):
+    """The provider gives nothing for this grant any more; ``error`` says how it said so."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a request has of a grant.
+
+    :ivar grant: its identifier: 128 random bits that are in the cookie's encrypted part and nowhere
+        else, for the record is found, and decrypted, with nothing but it
+    :ivar generation: how often its tokens have been refreshed
+    :ivar account: with the tokens, as far as they are known
+    :ivar is_recorded: whether the store has this generation too
+    """
+
+    grant: str = field(repr=False)
+    generation: int
+    account: Account
+    error: RefreshError | None = None
+    is_recorded: bool = False
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What came of it.
+
+    :ivar obtained: what the provider gave, if it was this call that asked it
+    :ivar failure: why it gave nothing, if it was this call that asked it
+    """
+
+    held: Held
+    obtained: Account | None = None
+    failure: ProviderError | None = None
+
+    @property
+    def refreshed(self) -> bool:
+        """Whether the tokens are new, and it was this call that got them."""
+        return self.obtained is not None and self.held.account == self.obtained
+
+
+def new_grant() -> str:
+    """128 random bits, base64url."""
+    return secrets.token_urlsafe(16)
+
+
+def is_due(held: Held, now: float) -> bool:
+    """Whether the access token is over, or so nearly that it has to be refreshed."""
+    expires, issued = held.account.expires_at, held.account.issued_at
+    if expires is None or held.error == FAILED:
+        return False
+    lifetime = float("inf") if issued is None else max(0.0, expires - issued)
+    # Sessions that began together are not to be refreshed together.
+    jitter = 0.9 + 0.2 * hashlib.sha256(held.grant.encode()).digest()[0] / 255
+    return now > expires - min(MARGIN, 0.1 * lifetime) * jitter
+
+
+class Grants:
+    """The records of all grants, in a store.
+
+    :param lifetime: seconds for which a record is kept: longer than a cookie that names it
+    :param clock: epoch seconds
+    :param sleep: for tests that do not want to wait
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lifetime: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._lifetime = lifetime
+        self._clock = clock
+        self._sleep = sleep
+
+    def record_name(self, grant: str) -> str:
+        """The store's name of a grant's record: to be read, and given to :meth:`adopt`."""
+        return _name(grant, "record")
+
+    def adopt(self, held: Held, record: bytes | None) -> Held:
+        """``held``, or what the record has, if that is newer."""
+        has_tokens, generation = held.account.has_tokens, _generation(record)
+        if generation is not None and not (has_tokens and generation <= held.generation):
+            opened = _opened(held, record)
+            if opened is not None:
+                return opened
+        # What is nowhere else, and not there either, is lost.
+        return held if has_tokens else replace(held, error=FAILED)
+
+    def read(self, held: Held) -> Held:
+        """``held``, or the newest that the store has. Raises :exc:`StoreUnavailable`."""
+        return self.adopt(held, self._store.get_many([self.record_name(held.grant)])[0])
+
+    def has(self, held: Held) -> bool:
+        """Whether the store has just these tokens. Raises :exc:`StoreUnavailable`."""
+        (record,) = self._store.get_many([self.record_name(held.grant)])
+        recorded = _opened(held, record)
+        return recorded is not None and recorded.account == held.account
+
+    def mend(self, held: Held, record: bytes | None) -> None:
+        """Record what a cookie has, if the store has lost it: another cookie, that is older, must
+        not ask the provider with tokens that were spent. Raises :exc:`StoreUnavailable`.
+        """
+        is_behind = (_generation(record) or 0) < held.generation
+        if is_behind and held.account.has_tokens:
+            name = self.record_name(held.grant)
+            self._store.compare_and_set(name, record, _sealed(held), self._lifetime)
+
+    def begin(self, held: Held) -> Held:
+        """Record a grant that was not yet. Raises :exc:`StoreUnavailable`."""
+        name = self.record_name(held.grant)
+        self._store.put_if_absent(name, _sealed(held), self._lifetime)
+        return replace(held, is_recorded=True)
+
+    def extend(self, held: Held) -> None:
+        """Keep the record for as long again, if it is the only one that has the tokens. Raises
+        :exc:`StoreUnavailable`.
+        """
+        name = self.record_name(held.grant)
+        (record,) = self._store.get_many([name])
+        if record is not None:
+            self._store.compare_and_set(name, record, record, self._lifetime)
+
+    def end(self, held: Held) -> None:
+        """The session is over: nobody refreshes its tokens any more, not even who waits to do so.
+        Raises :exc:`StoreUnavailable`.
+        """
+        over = replace(
+            held, generation=_LAST_GENERATION, account=held.account.without_tokens(), error=FAILED
+        )
+        self._store.put(self.record_name(held.grant), _sealed(over), _OVER_KEPT)
+
+    def renew(self, held: Held, refresh: Refresh, *, forced: bool = False) -> Renewal:
+        """Refresh the tokens, or adopt what somebody else has refreshed meanwhile.
+
+        :param forced: also if they are not due; but not if there are newer ones already
+        :raises StoreUnavailable: before the provider was asked
+        """
+        before = held.generation
+
+        def is_wanted(held: Held) -> bool:
+            if held.error == FAILED:
+                return False
+            return is_due(held, self._clock()) or (forced and held.generation == before)
+
+        record, pause, lease = (_name(held.grant, what) for what in ("record", "pause", "lease"))
+        owner, give_up = self._mark(), time.monotonic() + PATIENCE
+        while True:
+            known, paused, leased = self._store.get_many([record, pause, lease])
+            held = self.adopt(held, known)
+            if not is_wanted(held):
+                return Renewal(held)
+            if self._is_current(paused):
+                return Renewal(replace(held, error=UNAVAILABLE))
+            # Tried only when it looks free: those who wait are not to write, again and again, and
+            # so be in the way of the one they wait for.
+            if not self._is_current(leased) and self._store.take_lease(lease, owner, LEASE):
+                break
+            if not forced and self._is_valid(held):
+                return Renewal(held)  # somebody is at it, and this one will do
+            if time.monotonic() >= give_up:
+                return self._unavailable(held, pause)
+            self._sleep(POLL)
+        try:
+            # Who had the lease before may have been done in the moment before we took it.
+            known, paused = self._store.get_many([record, pause])
+            held = self.adopt(held, known)
+            if not is_wanted(held):
+                return Renewal(held)
+            if self._is_current(paused):
+                return Renewal(replace(held, error=UNAVAILABLE))
+            return self._ask(held, refresh, record, known, pause)
+        finally:
+            with suppress(StoreUnavailable):  # it comes to its end by itself
+                self._store.release_lease(lease, owner)
+
+    def _ask(
+        self, held: Held, refresh: Refresh, record: str, known: bytes | None, pause: str
+    ) -> Renewal:
+        try:
+            account = refresh(held.account)
+        except GrantRefused as refused:
+            with suppress(StoreUnavailable):
+                # Somebody who lost the lease may have spent the refresh token after all.
+                newest = self.read(held)
+                if newest.generation > held.generation:
+                    return Renewal(newest)
+            dead = replace(
+                held,
+                generation=held.generation + 1,
+                account=held.account.without_tokens(),
+                error=FAILED,
+            )
+            return Renewal(self._recorded(dead, record, known), failure=refused.error)
+        except ProviderError as error:
+            return replace(self._unavailable(held, pause), failure=error)
+        fresh = replace(held, generation=held.generation + 1, account=account, error=None)
+        return Renewal(self._recorded(fresh, record, known), obtained=account)
+
+    def _recorded(self, held: Held, name: str, known: bytes | None) -> Held:
+        """``held``, after it was recorded, as far as that can be done; or what somebody recorded
+        who was faster.
+        """
+        value = _sealed(held)
+        for delay in _WRITE_ATTEMPTS:
+            if delay:
+                self._sleep(delay)
+            with suppress(StoreUnavailable):
+                while not self._store.compare_and_set(name, known, value, self._lifetime):
+                    (known,) = self._store.get_many([name])
+                    if known == value:  # a write whose answer was lost
+                        break
+                    if (_generation(known) or 0) >= held.generation:
+                        others = _opened(held, known)
+                        if others is not None:
+                            return others
+                return replace(held, is_recorded=True)
+        # This response has the tokens, and its browser will send them. Whoever still has the old
+        # ones, and asks for new ones with them, will be refused.
+        return replace(held, is_recorded=False)
+
+    def _unavailable(self, held: Held, pause: str) -> Renewal:
+        with suppress(StoreUnavailable):
+            self._store.put(pause, self._mark(), PAUSE)
+        return Renewal(replace(held, error=UNAVAILABLE))
+
+    def _mark(self) -> bytes:
+        """A value of our own, unguessable, and when it was made."""
+        return f"{self._clock()!r} {secrets.token_urlsafe(16)}".encode()
+
+    def _is_current(self, mark: bytes | None) -> bool:
+        """Whether there is one; not from a time that is long to come: then the clock was set back,
+        and its lifetime will be over so much later.
+        """
+        if mark is None:
+            return False
+        try:
+            return float(mark.partition(b" ")[0]) < self._clock() + LARGEST_SKEW
+        except ValueError:
+            return True
+
+    def _is_valid(self, held: Held) -> bool:
+        expires = held.account.expires_at
+        return expires is None or self._clock() < expires
+
+
+def _name(grant: str, what: str) -> str:
+    return entry_name(grant.encode(), f"grant {what}")
+
+
+def _sealed(held: Held) -> bytes:
+    """A record: the generation, for those who only want to know whether it is newer, and all of it
+    encrypted as a cookie is, under a key of this grant.
+    """
+    content = strict_json.dump(
+        {
+            "gen": held.generation,
+            "dead": held.error == FAILED,
+            "tokens": held.account.tokens(),
+        }
+    )
+    return f"{held.generation}.{_encryption(held.grant).encode(content)}".encode()
+
+
+def _opened(held: Held, record: bytes | None) -> Held | None:
+    """What a record says, of whatever generation; None for one that nobody here wrote."""
+    if record is None:
+        return None
+    token = record.partition(b".")[2].decode("ascii", "replace")
+    try:
+        content = strict_json.parse_object(_encryption(held.grant).decode(token))
+        if content["gen"] != _generation(record):  # which nothing protects
+            return None
+        account = held.account.with_tokens(content["tokens"])
+    except (TokenInvalid, ValueError, TypeError, KeyError):
+        return None
+    return replace(
+        held,
+        # Of an older one than the cookie, after the store lost something: it is all there is.
+        generation=max(content["gen"], held.generation),
+        account=account,
+        error=FAILED if content.get("dead") else None,
+        is_recorded=True,
+    )
+
+
+def _encryption(grant: str) -> EncryptedTokens:
+    return EncryptedTokens(record_keys(grant.encode()), remembered=0)
+
+
+def _generation(record: bytes | None) -> int | None:
+    match = None if record is None else _GENERATION.match(record)
+    return None if match is None else int(match[1])

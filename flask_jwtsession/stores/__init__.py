@@ -1,0 +1,64 @@
+"""What has to outlive one response, where all workers see it: revocations, refreshed tokens."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import LARGEST_SKEW, Store
+
+__all__ = ["LARGEST_SKEW", "Store", "entry_name", "open_store"]
+
+#: The file of the SQLite store, in the application's instance folder.
+SQLITE_FILE = "jwtsession.sqlite3"
+
+
+def open_store(choice: str, folder: str, clock: Callable[[], float]) -> Store:
+    """The store that ``JWTSESSION_STORE`` names: ``"sqlite"``, ``"memory"`` or a URL of Redis.
+
+    Nothing is made or connected yet.
+
+    :param folder: for the SQLite file
+    :param clock: epoch seconds
+    :raises ValueError: it cannot work; says why and what to do
+    """
+    if choice == "memory":
+        from .memory import MemoryStore
+
+        return MemoryStore(clock)
+    if choice == "sqlite":
+        from .sqlite import SQLiteStore
+
+        _require_writable(Path(folder))
+        return SQLiteStore(Path(folder) / SQLITE_FILE, clock)
+    try:
+        import redis as _  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise ValueError(
+            "Redis needs the package redis: pip install 'flask-jwtsession[redis]'"
+        ) from None
+    from .redis import RedisStore
+
+    return RedisStore(choice)
+
+
+def entry_name(key: bytes, text: str) -> str:
+    """The key in a store of what ``text`` names, which nobody can read from it: 144 bits of an HMAC
+    with SHA-256 (RFC 2104 section 5), base64url.
+    """
+    digest = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
+    return urlsafe_b64encode(digest[:18]).decode()
+
+
+def _require_writable(folder: Path) -> None:
+    # Made on first need; so whatever is there of its path now has to let us.
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"the SQLite file would be in the instance folder {str(folder)!r}, and nothing can be "
+            f"written to {str(existing)!r}. Make it writable for this user, or give Flask another "
+            "one (Flask(…, instance_path=…)); or take a Redis URL, or None for no store"
+        )

@@ -1,0 +1,1 @@
+"""An application that several processes serve, and the browsers that use it."""
