@@ -15,17 +15,15 @@ class Once:
         self._store = store
         self._key = key
 
+    def has(self, text: str) -> bool:
+        """Whether ``text`` was taken. Raises :exc:`~.StoreUnavailable`."""
+        return self._store.get_many([self._name(text)]) != [None]
+
     def take(self, text: str, lifetime: float) -> bool:
         """Whether ``text`` was not taken before. It is remembered for ``lifetime`` seconds. Raises
         :exc:`~.StoreUnavailable`.
         """
         return self._store.put_if_absent(self._name(text), b"1", lifetime)
-
-    def give_back(self, text: str) -> None:
-        """Forget that ``text`` was taken: what it was taken for did not happen. Raises
-        :exc:`~.StoreUnavailable`.
-        """
-        self._store.delete(self._name(text))
 
     def _name(self, text: str) -> str:
         return entry_name(self._key, f"once\0{text}")

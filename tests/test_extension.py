@@ -17,13 +17,17 @@ from flask_jwtsession import (
     InsecureTransport,
     JWTSession,
     JWTSessionError,
+    RevocationUnavailable,
     SessionClosed,
     SessionTooLarge,
     SignInRefused,
+    StoreUnavailable,
     UpdateRefused,
     current_session,
     current_user,
+    refresh_session,
     sign_in,
+    sign_out,
     update_session,
 )
 
@@ -168,6 +172,8 @@ def test_an_app_without_the_extension_says_so() -> None:
         pytest.param(lambda: current_user["name"], id="current_user"),
         pytest.param(lambda: sign_in({"id": "u1"}), id="sign_in"),
         pytest.param(lambda: update_session({}), id="update_session"),
+        pytest.param(lambda: refresh_session(), id="refresh_session"),
+        pytest.param(lambda: sign_out(), id="sign_out"),
         pytest.param(lambda: bool(current_session), id="bool of current_session"),
         pytest.param(lambda: bool(current_user), id="bool of current_user"),
     ],
@@ -195,6 +201,7 @@ ANSWERED = [
     (SignInRefused(), 403, "access_denied"),
     (SessionTooLarge(9000, 7168), 413, "session_too_large"),
     (InsecureTransport("no https"), 400, "insecure_transport"),
+    (StoreUnavailable("it does not answer"), 503, "store_unavailable"),
 ]
 
 
@@ -239,7 +246,10 @@ def test_the_applications_own_error_handler_wins(when: str) -> None:
     assert (response.status_code, response.text) == (418, "the application's")
 
 
-@pytest.mark.parametrize("error", [SessionClosed("late"), ConfigError("KEY", "wrong")])
+@pytest.mark.parametrize(
+    "error",
+    [SessionClosed("late"), ConfigError("KEY", "wrong"), RevocationUnavailable("nowhere")],
+)
 def test_a_mistake_of_the_application_is_a_500(app: Flask, error: Exception) -> None:
     assert visit(app, raising(error)).status_code == 500
 
@@ -261,6 +271,7 @@ def test_every_callback_decorator_returns_the_function_itself(auth: JWTSession) 
         auth.redirect_callback,
         auth.user_loader,
         auth.credentials,
+        auth.refresh_callback,
         auth.unauthorized_handler,
     ):
         assert register(function) is function

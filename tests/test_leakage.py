@@ -22,6 +22,8 @@ from flask_jwtsession import (
     SignInRefused,
     UpdateRefused,
     current_session,
+    revoke_session,
+    revoke_user,
     sign_in,
     signed_in,
 )
@@ -230,6 +232,11 @@ def flows(app: Flask) -> Iterator[str]:
     client.get("/raises", base_url=HTTPS)
     client.post("/auth/signout", base_url=HTTPS, headers=SAME_ORIGIN)
     anonymous = app.test_client(use_cookies=False)
+    # A copy of the cookie that was signed out.
+    anonymous.get("/auth/session", base_url=HTTPS, headers={"Cookie": f"{NAME}={token}"})
+    with app.app_context():
+        revoke_session("sid-of-ada-lovelace")
+        revoke_user("ada-lovelace")
     other, _ = make_app(None, SECRET=OTHER_SECRET)
     for cookie in (
         token[:-4] + "AAAA",

@@ -52,7 +52,7 @@ from .integration.provider_sign_in import (
     make_application,
     make_workers,
 )
-from .peers.faulty_provider import FaultyProvider, Hold
+from .peers.faulty_provider import FaultyProvider, Hold, logout_token
 from .support import NOW, Clock, session_token, set_cookies, unseal
 
 DAY = 86_400
@@ -930,6 +930,69 @@ def test_who_adopts_the_tokens_is_told_of_a_refresh_too(
     assert late.claims["refreshed"] == 1
 
 
+@pytest.mark.parametrize("used", ["only changed", "loaded before"])
+def test_an_update_that_meets_newer_tokens_does_not_swallow_the_refresh(
+    clock: Clock, provider: FaultyProvider, used: str
+) -> None:
+    """What the callback makes of new tokens is in the cookie of whoever refreshed them alone. A
+    cookie that has the tokens must have that too, or be the next one to get it.
+    """
+    meanwhile: list[Callable[[], object]] = []
+
+    def set_up(app: Flask, auth: JWTSession) -> None:
+        recording([])(app, auth)
+
+        @app.get("/nick")
+        def nick() -> str:
+            if used == "loaded before":
+                assert current_session
+            meanwhile[0]()
+            update_session({})
+            return "done"
+
+    one, other = make_workers(2, clock, provider, set_up=set_up)
+    cookie = sign_in(one, provider)
+
+    def refresh() -> None:
+        clock.advance(LIFETIME)
+        look(other, cookie)
+
+    if used == "only changed":
+        refresh()
+        meanwhile.append(lambda: None)
+    else:
+        meanwhile.append(refresh)
+    updated = cookie_after(cookie, ask(one, "/nick", cookie))
+    seen = look(one, updated)
+    assert provider.is_live(seen.access_token)
+    assert seen.claims.get("refreshed") == 1
+    assert look(one, seen.cookie).claims["refreshed"] == 1
+    assert provider.count("refresh") == 1
+
+
+def test_when_the_session_callback_raises_after_a_refresh_nothing_is_lost(
+    clock: Clock, provider: FaultyProvider
+) -> None:
+    mistakes: list[str] = []
+
+    def set_up(app: Flask, auth: JWTSession) -> None:
+        @auth.session_callback
+        def session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
+            if mistakes:
+                raise RuntimeError(mistakes.pop())
+            return session
+
+    [app] = make_workers(1, clock, provider, set_up=set_up)
+    cookie = sign_in(app, provider)
+    clock.advance(LIFETIME)
+    mistakes.append("once")
+    response = ask(app, "/account", cookie)
+    assert response.status_code == 500
+    assert set_cookies(response) == {}
+    assert provider.is_live(look(app, cookie).access_token)
+    assert provider.count("refresh") == 1
+
+
 def test_when_the_jwt_callback_raises_after_a_refresh_nothing_is_lost(
     clock: Clock, provider: FaultyProvider
 ) -> None:
@@ -1382,6 +1445,26 @@ def test_sec_086_who_signs_out_while_a_refresh_is_under_way_is_signed_out(
     assert provider.live_tokens == frozenset()
     assert provider.count("refresh") == 1
     assert records(store) == []
+
+
+def test_sec_194_a_provider_that_ends_the_session_while_it_refreshes_it_ends_it(
+    clock: Clock, provider: FaultyProvider, revoked: threading.Semaphore
+) -> None:
+    apps = make_workers(2, clock, provider)
+    cookie = sign_in(apps[0], provider)
+    clock.advance(LIFETIME)
+    form = {"logout_token": logout_token(provider)}
+    with (
+        listening(*apps) as told,
+        while_refreshing(provider, apps[0], cookie) as (hold, looking),
+    ):
+        response = ask(apps[1], "/auth/backchannel-logout/op", method="POST", data=form)
+        assert response.status_code == 200
+        hold.go_on.set()
+        assert not looking.result(timeout=30).is_signed_in
+    assert reasons_of(told) == ["revoked"]
+    assert revoked.acquire(timeout=30)
+    assert provider.live_tokens == frozenset()
 
 
 @sign_outs

@@ -695,6 +695,44 @@ def test_session_revoked_says_what_was_revoked(
     assert signals == [("session-revoked", arguments)]
 
 
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        pytest.param(lambda app: revoke_session("sid-to-be-found"), id="revoke_session"),
+        pytest.param(lambda app: revoke_user("sub-to-be-found"), id="revoke_user"),
+        pytest.param(
+            lambda app: revoke_at_provider(
+                binding_of(app), "op", session_id=None, account_id="sub-to-be-found"
+            ),
+            id="a provider",
+        ),
+    ],
+)
+def test_sec_204_a_revocation_is_in_the_log_and_does_not_say_of_whom(
+    app: Flask, caplog: pytest.LogCaptureFixture, revoke: Callable[[Flask], None]
+) -> None:
+    with app.app_context(), caplog.at_level("INFO", "flask_jwtsession"):
+        revoke(app)
+    [record] = caplog.records
+    assert "revoked" in record.getMessage().lower()
+    assert "to-be-found" not in record.getMessage()
+
+
+def test_sec_202_what_follows_from_it_says_nothing_either(
+    app: Flask, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    cookie = cookie_of(app, sub="sub-to-be-found", sid="sid-to-be-found", name="name-to-be-found")
+    clock.advance(1)
+    visit(app, doing(lambda: revoke_user("sub-to-be-found")))
+    for _ in range(2):
+        visit(app, who, cookie)
+    logged = caplog.text + "".join(repr(record.args) for record in caplog.records)
+    assert "A session cookie was not accepted: revoked" in logged
+    assert "to-be-found" not in logged
+    assert cookie.partition("=")[2] not in logged
+
+
 def test_both_work_in_an_app_context_without_a_request(app: Flask, clock: Clock) -> None:
     one, other = cookie_of(app, sid="s1"), cookie_of(app, sid="s2", sub="u2")
     clock.advance(1)
@@ -867,7 +905,20 @@ def test_sec_067_a_planted_cookie_that_is_over_does_no_harm(
     assert_dead(app, own)
 
 
-def test_sec_067_two_sessions_that_are_over_are_nobodys(app: Flask, signals: Signals) -> None:
+def test_sec_067_where_nobody_knows_whose_a_session_is_nothing_is_deleted(
+    app: Flask, signals: Signals
+) -> None:
+    """Two that are live, and one that was revoked: its end is for who has that alone."""
+    cookies = [cookie_of(app, sid=sid, sub=sid) for sid in ("a", "over", "b")]
+    visit(app, doing(lambda: revoke_session("over")))
+    signals.clear()
+    response = visit(app, who, "; ".join(cookies))
+    assert (response.text, set_cookies(response)) == ("nobody", {})
+    assert told(signals) == [("session-rejected", "ambiguous")]
+    assert set_cookies(visit(app, who, cookies[1]))[NAME].deletes
+
+
+def test_sec_067_two_sessions_that_are_over_are_nobodys(app: Flask) -> None:
     both = f"{cookie_of(app, sid='a')}; {cookie_of(app, sid='b')}"
     visit(app, doing(lambda: revoke_session("a"), lambda: revoke_session("b")))
     assert [visit(app, who, both).text for _ in range(3)] == ["nobody"] * 3

@@ -101,18 +101,14 @@ def test_sec_041_it_stays_taken_when_the_clock_is_set_back(once: Once, clock: Cl
     assert not once.take("a", LONG)
 
 
-def test_what_is_given_back_can_be_taken_again(once: Once) -> None:
-    once.take("a", LONG)
-    once.take("b", LONG)
-    once.give_back("a")
+def test_whoever_only_asks_takes_nothing(once: Once, clock: Clock) -> None:
+    assert not once.has("a")
+    assert not once.has("a")
     assert once.take("a", LONG)
-    assert not once.take("a", LONG)
-    assert not once.take("b", LONG)
-
-
-def test_what_was_never_taken_can_be_given_back(once: Once) -> None:
-    once.give_back("a")
-    assert once.take("a", LONG)
+    assert once.has("a")
+    assert not once.has("b")
+    clock.advance(LONG)
+    assert not once.has("a")
 
 
 def test_sec_169_of_many_threads_one_takes_it(once: Once) -> None:
@@ -131,14 +127,14 @@ def test_sec_169_of_many_threads_one_takes_it(once: Once) -> None:
 
 @pytest.mark.parametrize("disturbance", ["refused", "lost"])
 def test_sec_219_a_store_that_is_away_is_said_to_be(clock: Clock, disturbance: str) -> None:
-    """Nothing is taken for taken, or for given back, of which nobody knows."""
+    """Nothing is said to be taken, or not to be, of which nobody knows."""
     store = FaultyStore(clock)
     once = Once(store, KEY)
-    getattr(store, disturbance).update({"compare_and_set", "delete"})
+    getattr(store, disturbance).update({"compare_and_set", "get_many"})
     with pytest.raises(StoreUnavailable):
         once.take("a", LONG)
     with pytest.raises(StoreUnavailable):
-        once.give_back("a")
+        once.has("a")
 
 
 def test_sec_221_the_store_shows_nothing_of_it(clock: Clock) -> None:

@@ -527,7 +527,7 @@ def test_every_grant_has_a_record_of_its_own() -> None:
     assert len(names) == 4
 
 
-# Beginning, extending, forgetting.
+# Beginning, mending, extending, ending.
 
 
 def test_tokens_that_were_recorded_are_read(grants: Grants) -> None:
@@ -619,6 +619,87 @@ def test_sec_221_nothing_of_a_session_that_is_over_is_left(
     assert faulty.get_many(list(faulty.raw())) == [None]
 
 
+LOST: dict[str, bytes | None] = {
+    "nothing": None,
+    "an older one": record_of(cookie(4, tokens_of(4))),
+    "an older one that is dead": record_of(dead(4)),
+    "garbage": b"garbage",
+}
+NOT_LOST = {
+    "its own": record_of(OURS),
+    "one of its generation that is dead": record_of(dead(5)),
+    "a newer one": record_of(cookie(6, tokens_of(6))),
+    "a newer one that is dead": record_of(dead(6)),
+}
+
+
+def read_record(grants: Grants, store: Store) -> bytes | None:
+    (record,) = store.get_many([grants.record_name(GRANT)])
+    return record
+
+
+@pytest.mark.parametrize("record", LOST.values(), ids=LOST)
+def test_what_the_store_has_lost_is_mended(
+    grants: Grants, store: Store, clock: Clock, record: bytes | None
+) -> None:
+    if record is not None:
+        store.put(grants.record_name(GRANT), record, 60)
+    grants.mend(OURS, record)
+    assert grants.has(OURS)
+    clock.advance(KEPT - 0.01)
+    assert grants.read(without_tokens(OURS)).account == OURS.account
+
+
+@pytest.mark.parametrize("record", NOT_LOST.values(), ids=NOT_LOST)
+def test_what_the_store_has_is_not_mended(grants: Grants, store: Store, record: bytes) -> None:
+    store.put(grants.record_name(GRANT), record, 60)
+    grants.mend(OURS, record)
+    assert read_record(grants, store) == record
+
+
+@pytest.mark.parametrize("held", [cookie(), without_tokens(OURS), dead(5)])
+def test_a_cookie_has_nothing_to_mend_with(grants: Grants, store: Store, held: Held) -> None:
+    """A grant that was never refreshed needs no record; and one without tokens says nothing."""
+    grants.mend(held, None)
+    assert read_record(grants, store) is None
+
+
+@pytest.mark.parametrize("record", NOT_LOST.values(), ids=NOT_LOST)
+def test_nothing_is_mended_that_somebody_wrote_meanwhile(
+    grants: Grants, store: Store, record: bytes
+) -> None:
+    store.put(grants.record_name(GRANT), record, 60)
+    grants.mend(OURS, None)
+    assert read_record(grants, store) == record
+
+
+def test_nobody_mends_what_has_ended(grants: Grants, store: Store) -> None:
+    grants.begin(OURS)
+    grants.end(OURS)
+    record = read_record(grants, store)
+    grants.mend(OURS, record)
+    assert read_record(grants, store) == record
+
+
+def test_after_mending_a_late_cookie_spends_nothing(
+    faulty: FaultyStore, clock: Clock, naps: Naps, provider: Provider
+) -> None:
+    """New tokens could not be recorded; then the newest cookie comes by before an old one does."""
+    clock.now = OVER
+
+    def refresh(account: Account) -> Account:
+        faulty.refused |= {"compare_and_set", "delete"}
+        return provider.refresh(account)
+
+    grants = on(faulty, clock, naps)
+    newest = grants.renew(cookie(), refresh).held
+    assert not newest.is_recorded
+    faulty.refused.clear()
+    clock.advance(LEASE)
+    grants.mend(replace(newest, is_recorded=False), read_record(grants, faulty))
+    assert grants.renew(cookie(), must_not_be_asked).held.account == newest.account
+
+
 @pytest.mark.parametrize("disturbance", ["refused", "lost"])
 @pytest.mark.parametrize(
     "use",
@@ -628,6 +709,7 @@ def test_sec_221_nothing_of_a_session_that_is_over_is_left(
         pytest.param(lambda grants: grants.extend(cookie()), id="extend"),
         pytest.param(lambda grants: grants.end(cookie()), id="end"),
         pytest.param(lambda grants: grants.has(cookie()), id="has"),
+        pytest.param(lambda grants: grants.mend(OURS, record_of(cookie())), id="mend"),
     ],
 )
 def test_sec_219_a_store_that_is_away_is_said_to_be(
@@ -1916,7 +1998,12 @@ class World:
         def request(held: Held, forced: bool) -> None:
             recorded = self._recorded()
             try:
-                renewal = self.grants.renew(held, self._ask, forced=forced)
+                (record,) = self.store.get_many([self.grants.record_name(GRANT)])
+                newest = self.grants.adopt(held, record)
+                self.grants.mend(newest, record)
+                # Newer tokens than the cookie's are new enough for who wants new ones.
+                wanted = forced and newest.generation == held.generation
+                renewal = self.grants.renew(newest, self._ask, forced=wanted)
             except StoreUnavailable:
                 return
             assert renewal.held.generation >= max(recorded, held.generation)

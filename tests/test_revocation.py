@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
@@ -376,12 +377,37 @@ def test_the_later_of_two_moments_counts_while_a_secret_is_replaced(
     assert reads.check(ADA) is Standing.REVOKED
 
 
-def test_of_all_that_meet_it_under_two_secrets_one_ends_it(store: Store) -> None:
-    """Whichever of the two a worker has first."""
-    both = [Revocations(store, keys, LIFETIME) for keys in ([KEY, OLD_KEY], [OLD_KEY, KEY])]
-    both[0].revoke_session("s1")
-    told = at_once(lambda number: both[number % 2].end_revoked("s1"))
-    assert told.count(True) == 1
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param([KEY, OLD_KEY], [OLD_KEY], id="both and old"),
+        pytest.param([OLD_KEY], [KEY, OLD_KEY], id="old and both"),
+        pytest.param([KEY, OLD_KEY], [KEY], id="both and new"),
+        pytest.param([KEY], [KEY, OLD_KEY], id="new and both"),
+        pytest.param([KEY, OLD_KEY], [OLD_KEY, KEY], id="both, in another order"),
+        pytest.param([OLD_KEY, KEY], [KEY, OLD_KEY], id="both, in the one order"),
+    ],
+)
+@pytest.mark.parametrize("by", ["sid", "sub"])
+def test_of_two_that_meet_it_while_a_secret_is_replaced_one_ends_it(
+    clock: Clock, by: str, one: list[bytes], other: list[bytes]
+) -> None:
+    """The second one does all that it does between any two steps of the first one."""
+    for step in range(1, 6):
+        store = FaultyStore(clock)
+        first, second = (Revocations(store, keys, LIFETIME) for keys in (one, other))
+        REVOKED_BY[by](first)
+        told: list[bool] = []
+        store.before[len(store.calls) + step] = partial(_end_revoked, second, told)
+        _end_revoked(first, told)
+        if store.before:  # it does not take so many
+            store.before.clear()
+            _end_revoked(second, told)
+        assert sorted(told) == [False, True]
+
+
+def _end_revoked(revocations: Revocations, told: list[bool]) -> None:
+    told.append(revocations.end_revoked("s1"))
 
 
 def test_without_the_old_secret_what_was_written_under_it_alone_is_forgotten(

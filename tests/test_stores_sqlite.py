@@ -491,6 +491,8 @@ def test_processes_that_are_killed_while_they_write_break_nothing(
 
 
 def _write_in_a_child_of_a_parent_that_closes() -> None:
+    another = SQLiteStore(_here.path)  # of which the child knows nothing
+    another.put("a", b"parent", 60)
     _here.put("a", b"parent", 60)
     to_parent, to_child = os.pipe(), os.pipe()
     child = os.fork()
@@ -502,6 +504,7 @@ def _write_in_a_child_of_a_parent_that_closes() -> None:
             _here.put("a", b"child of a parent that closed", 60)
         os._exit(0)
     os.read(to_parent[0], 1)
+    another.close()
     _here.close()
     os.write(to_child[1], b".")
     os.waitpid(child, 0)

@@ -34,15 +34,13 @@ def log_out(binding: Binding, provider: str) -> Response:
         return _refused(binding, error.reason)
     name = f"logout token\0{known.name}\0{logout.jti}"
     try:
-        if not binding.once.take(name, _REMEMBERED):
+        if binding.once.has(name):
             return _refused(binding, "jti")
-        try:
-            revoke_at_provider(
-                binding, known.name, session_id=logout.session_id, account_id=logout.account_id
-            )
-        except (RevocationUnavailable, StoreUnavailable):
-            binding.once.give_back(name)  # the provider may send it again
-            raise
+        revoke_at_provider(
+            binding, known.name, session_id=logout.session_id, account_id=logout.account_id
+        )
+        # Afterwards: if that could not be written down, the provider may send it again.
+        binding.once.take(name, _REMEMBERED)
     except (RevocationUnavailable, StoreUnavailable) as error:
         # 400 for a failure here, too (section 2.8).
         return _refused(binding, error.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import secrets
 import time
@@ -95,6 +96,11 @@ class Binding:
     def moment(self) -> float:
         """Now, in epoch seconds: later than every moment before it in this process."""
         return self._moments.after(self.clock())
+
+    def anonymous(self, text: str) -> str:
+        """An HMAC of whoever it is, for a log that must not say who."""
+        octets = text.encode("utf-8", "surrogatepass")
+        return hmac.digest(self.log_key, octets, "sha256").hex()[:12]
 
     def report(self, error: StoreUnavailable) -> None:
         """Tell the log that the store is away; once a minute, however many requests find out."""

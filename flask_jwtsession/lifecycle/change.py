@@ -6,8 +6,6 @@ the request's state is touched before that has succeeded.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +19,14 @@ from ..signals import send, session_updated, signed_in, signed_out
 from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
 from . import csrf, renewal, save, standing
 from .callbacks import require_mapping, running_callback
-from .load import ended_once, is_over, public_session, tell_of_renewal
+from .load import (
+    after_jwt_callback,
+    ended_once,
+    is_over,
+    public_session,
+    refresh_event,
+    tell_of_renewal,
+)
 from .state import Mark, RequestSession, Token, Verified
 from .verify import send_pending, verify
 
@@ -168,17 +173,24 @@ def _changing(state: RequestSession) -> Iterator[None]:
 def _update(
     state: RequestSession, token: Token, data: Mapping[str, Any], *, from_client: bool
 ) -> Session | None:
+    token = renewal.newest(state, token)
     callback = state.binding.callbacks.jwt
     if callback is None:
         returned: object = {**token.copy(), **data}
     else:
+        claims: Mapping[str, Any] | None = token.copy()
+        refreshed = refresh_event(token)
+        if refreshed is not None:  # by another request; this one's cookie will have those tokens
+            claims, _ = after_jwt_callback(state, token, refreshed)
+            if claims is None:
+                return None
         event = JWTEvent(trigger=Trigger.UPDATE, data=deepcopy(dict(data)), from_client=from_client)
         with running_callback(state):
-            returned = callback(token.copy(), event)
+            returned = callback(deepcopy(claims), event)
     if returned is None:
         return None
     after = put_back_reserved(require_mapping(returned, "jwt callback"), token.claims)
-    return _begin(state, after, token.private, renewal.newest(state, token).held)
+    return _begin(state, after, token.private, token.held)
 
 
 def _refresh(state: RequestSession, token: Token, *, after: int) -> Session:
@@ -192,19 +204,16 @@ def _refresh(state: RequestSession, token: Token, *, after: int) -> Session:
         state.token = token
         tell_of_renewal(state, session, renewed)
         return session
-    claims: Mapping[str, Any] = token.claims
-    if held.error == FAILED:
-        if state.binding.settings.refresh_failure == "sign_out":
-            session = public_session(state, token, with_callback=False)
-            tell_of_renewal(state, session, renewed)
-            return ended_once(state, token, "refresh_failed")
-    elif state.binding.callbacks.jwt is not None:
-        event = JWTEvent(trigger=Trigger.REFRESH, account=held.account)
-        with running_callback(state):
-            returned = state.binding.callbacks.jwt(token.copy(), event)
-        if returned is None:
-            return ended_once(state, token, "callback")
-        claims = put_back_reserved(require_mapping(returned, "jwt callback"), token.claims)
+    if held.error == FAILED and state.binding.settings.refresh_failure == "sign_out":
+        session = public_session(state, token, with_callback=False)
+        tell_of_renewal(state, session, renewed)
+        return ended_once(state, token, "refresh_failed")
+    claims: Mapping[str, Any] | None = token.claims
+    refreshed = refresh_event(token)
+    if refreshed is not None:
+        claims, _ = after_jwt_callback(state, token, refreshed)
+    if claims is None:
+        return ended_once(state, token, "callback")
     session = _begin(state, claims, token.private, held)
     tell_of_renewal(state, session, renewed)
     return session
@@ -289,6 +298,4 @@ def _subject_of(user: Mapping[str, Any], account: Account | None) -> str | None:
 
 
 def _anonymous_id(state: RequestSession, session: Session) -> str:
-    """Which subject, for a log that must not say who: an HMAC of it."""
-    sub = str(session.token.get("sub")).encode("utf-8", "surrogatepass")
-    return hmac.new(state.binding.log_key, sub, hashlib.sha256).hexdigest()[:12]
+    return state.binding.anonymous(str(session.token.get("sub")))

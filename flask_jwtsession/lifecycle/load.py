@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from .callbacks import refuse_inside_callback, require_mapping, running_callback
 from .state import Mark, RequestSession, Token, Verified
 from .verify import send_pending
 from .verify import verified as verified_cookie
+
+_log = logging.getLogger("flask_jwtsession")
 
 # What the default public session shows of the claims.
 _USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
@@ -115,10 +118,7 @@ def _load(state: RequestSession) -> Session:
         tell_of_renewal(state, public_session(state, token, with_callback=False), renewed)
         return ended_once(state, token, "refresh_failed")
     is_newer = held is not None and held.generation != token.private["gen"]
-    event = JWTEvent()
-    if is_newer and held is not None and held.error is None:
-        event = JWTEvent(trigger=Trigger.REFRESH, account=held.account)
-    claims, changed = _after_jwt_callback(state, token, event)
+    claims, changed = after_jwt_callback(state, token, refresh_event(token) or JWTEvent())
     if claims is None:
         return ended_once(state, token, "callback")
     lines = None
@@ -144,12 +144,38 @@ def _load(state: RequestSession) -> Session:
     return session
 
 
+def refresh_event(token: Token) -> JWTEvent | None:
+    """What the jwt callback has to be told if there are newer tokens than those of the cookie."""
+    held = token.held
+    if held is None or held.error == FAILED or held.generation == token.private["gen"]:
+        return None
+    return JWTEvent(trigger=Trigger.REFRESH, account=held.account)
+
+
+def after_jwt_callback(
+    state: RequestSession, token: Token, event: JWTEvent
+) -> tuple[Mapping[str, Any] | None, bool]:
+    """All claims after the callback, and whether it changed any; None if it ends the session."""
+    callback = state.binding.callbacks.jwt
+    if callback is None:
+        return token.claims, False
+    with running_callback(state):
+        returned = callback(token.copy(), event)
+    if returned is None:
+        return None, True
+    before = token.claims
+    claims = put_back_reserved(require_mapping(returned, "jwt callback"), before)
+    return claims, not save.same_claims(claims, before)
+
+
 def is_over(state: RequestSession, token: Token, renewed: Renewal) -> bool:
     """Whether the session ended while its tokens were being refreshed. Then the fresh ones, which
     nobody will have, are revoked at the provider.
     """
     if not standing.is_revoked(state.binding, token):
         return False
+    if renewed.failure is not None:  # it may be what the session ended for, in another request
+        tell_of_renewal(state, public_session(state, token, with_callback=False), renewed)
     with suppress(StoreUnavailable):
         state.binding.grants.end(renewed.held)
     provider = state.binding.providers.get(renewed.held.account.provider)
@@ -186,6 +212,8 @@ def ended_once(state: RequestSession, token: Token, reason: str) -> Session:
     """
     state.token = state.user = None
     if standing.end_once(state.binding, token):
+        subject = state.binding.anonymous(str(token.claims.get("sub")))
+        _log.info("Signed out (%s): subject %s", reason, subject)
         return _ended(state, token, reason)
     save.replace_lines(state, {})
     return NOBODY
@@ -229,22 +257,6 @@ def _load_user(state: RequestSession, session: Session) -> Any:
 
 def _ends_with_grant(state: RequestSession) -> bool:
     return state.binding.settings.refresh_failure == "sign_out"
-
-
-def _after_jwt_callback(
-    state: RequestSession, token: Token, event: JWTEvent
-) -> tuple[Mapping[str, Any] | None, bool]:
-    """All claims after the callback of a load, and whether it changed any."""
-    callback = state.binding.callbacks.jwt
-    if callback is None:
-        return token.claims, False
-    with running_callback(state):
-        returned = callback(token.copy(), event)
-    if returned is None:
-        return None, True
-    before = token.claims
-    claims = put_back_reserved(require_mapping(returned, "jwt callback"), before)
-    return claims, not save.same_claims(claims, before)
 
 
 def _can_issue(state: RequestSession, verified: Verified) -> bool:

@@ -6,6 +6,7 @@ newer tokens of its provider.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +18,8 @@ from ..signals import send, session_revoked
 from .binding import Binding
 from .renewal import held_by
 from .state import Token
+
+_log = logging.getLogger("flask_jwtsession")
 
 
 def look_up(binding: Binding, token: Token) -> tuple[Standing, Token]:
@@ -103,6 +106,7 @@ def revoke_session(binding: Binding, sid: str) -> None:
     if not isinstance(sid, str) or not sid:
         raise TypeError(f"revoke_session() takes a session's claim 'sid', got {sid!r}")
     _revocations(binding).revoke_session(sid)
+    _log.info("Revoked: session %s", binding.anonymous(sid))
     send(session_revoked, binding.app, sid=sid, sub=None)
 
 
@@ -113,6 +117,7 @@ def revoke_user(binding: Binding, sub: str | int) -> None:
     if not isinstance(sub, str) or not sub:
         raise TypeError(f"revoke_user() takes a person's claim 'sub', got {sub!r}")
     _revocations(binding).revoke_subject(sub, binding.moment())
+    _log.info("Revoked: all sessions until now of subject %s", binding.anonymous(sub))
     send(session_revoked, binding.app, sid=None, sub=sub)
 
 
@@ -127,6 +132,7 @@ def revoke_at_provider(
         _revocations(binding).revoke_provider_session(provider, session_id)
     elif sub is not None:
         _revocations(binding).revoke_subject(sub, binding.moment())
+    _log.info("Revoked by the provider %s", provider)
     send(session_revoked, binding.app, sid=None, sub=sub)
 
 

@@ -32,8 +32,9 @@ def open_store(choice: str, folder: str, clock: Callable[[], float]) -> Store:
     if choice == "sqlite":
         from .sqlite import SQLiteStore
 
-        _require_writable(Path(folder))
-        return SQLiteStore(Path(folder) / SQLITE_FILE, clock)
+        file = Path(folder) / SQLITE_FILE
+        _require_writable(file)
+        return SQLiteStore(file, clock)
     try:
         import redis as _  # noqa: F401 - only whether it is there
     except ImportError:
@@ -53,12 +54,13 @@ def entry_name(key: bytes, text: str) -> str:
     return urlsafe_b64encode(digest[:18]).decode()
 
 
-def _require_writable(folder: Path) -> None:
+def _require_writable(file: Path) -> None:
     # Made on first need; so whatever is there of its path now has to let us.
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    folder = next(path for path in file.parents if os.path.exists(path))
+    can_write = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+    if not can_write or (os.path.exists(file) and not os.access(file, os.R_OK | os.W_OK)):
         raise ValueError(
-            f"the SQLite file would be in the instance folder {str(folder)!r}, and nothing can be "
-            f"written to {str(existing)!r}. Make it writable for this user, or give Flask another "
-            "one (Flask(…, instance_path=…)); or take a Redis URL, or None for no store"
+            f"the SQLite file is {str(file)!r}, in the instance folder, and this user cannot write "
+            f"{'it' if can_write else f'to {str(folder)!r}'}. Make that writable, or give Flask "
+            "another folder (Flask(…, instance_path=…)); or take a Redis URL, or None for no store"
         )

@@ -164,7 +164,9 @@ class SQLiteStore(Store):
         return pool
 
     def _create(self) -> _Pool:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.parent.exists():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _give_away(self.path.parent)
         with _locked(f"{self._file}.lock"):
             if not self.path.exists():
                 _make(self._file)
@@ -220,6 +222,7 @@ def _locked(file: str) -> Iterator[None]:
     """Of all processes that are here, one at a time."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        _give_away(file)
         give_up = time.monotonic() + BUSY
         while fcntl is not None:
             try:
@@ -244,7 +247,18 @@ def _make(file: str) -> None:
     # go of every lock that this process has on it, also those of SQLite in another thread.
     unnamed = f"{file}.new"
     os.close(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    _give_away(unnamed)
     os.rename(unnamed, file)
+
+
+def _give_away(path: str | os.PathLike[str]) -> None:
+    """As root, who may use the command line once: to whom its folder is, and the application runs
+    as.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        folder = os.stat(os.path.dirname(path))
+        with suppress(OSError):
+            os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _open(file: str) -> _Connection:

@@ -61,10 +61,10 @@ def test_redis_is_away_for_a_while_and_nobody_is_signed_out(
             traffic.go_on(0.5)
             began = time.monotonic()
             begin()
-            traffic.go_on(3)
+            traffic.go_on(2.5)
             end()
             back = time.monotonic()
-            traffic.go_on(SETTLED + 1)
+            traffic.go_on(SETTLED + 0.5)
         assert traffic.lost == []
         during = [one for one in traffic.since(began + 0.1) if one.arrived_at < back - 0.1]
         later = traffic.since(back + SETTLED)
@@ -217,7 +217,7 @@ def test_the_sqlite_file_is_deleted_and_nobody_is_signed_out(
                 if suffix not in left_behind:
                     file.with_name(file.name + suffix).unlink(missing_ok=True)
             deleted = time.monotonic()
-            traffic.go_on(SETTLED + 2)
+            traffic.go_on(SETTLED + 1)
         assert traffic.lost == []
         later = traffic.since(deleted + SETTLED)
         failed = [one for one in traffic.answers if one.status >= 500]
