@@ -5,36 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from flask import Flask, Request, Response, current_app
-from flask.typing import ResponseReturnValue
+from flask import Flask, Request, current_app
 
-from .answers import answer_error, store_is_away
 from .awaiting import as_sync
 from .cli import make_commands
 from .config import Settings, read_settings
-from .cross_origin import carries_our_cookie, refuse_forged
 from .endpoints import make_blueprint
-from .endpoints.redirecting import send_to
 from .exceptions import (
     ConfigError,
-    InsecureTransport,
-    JWTSessionError,
-    SessionTooLarge,
-    SignInRefused,
-    StoreUnavailable,
-    UpdateRefused,
 )
-from .guards import Guards, is_endpoint_of_ours, is_open, refuse_anonymous
+from .guards import Guards
+from .hooks import answer_errors, before_request, exempt_from_flask_wtf
 from .lifecycle.binding import EXTENSION, Binding, make_binding
 from .lifecycle.callbacks import Callbacks
 from .lifecycle.csrf import token_for_page
 from .lifecycle.load import loaded_user
 from .lifecycle.save import after_request
-from .lifecycle.state import current_request
-from .request_checks.origin import SAFE_METHODS
 
 if TYPE_CHECKING:  # imported when the first provider is added
     from .providers.provider import Provider
@@ -43,9 +32,6 @@ if TYPE_CHECKING:  # imported when the first provider is added
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_PREFIX = "JWTSESSION"
-
-# What a request can cause; every other error of ours is the application's.
-_ANSWERED = (UpdateRefused, SignInRefused, SessionTooLarge, InsecureTransport, StoreUnavailable)
 
 
 class JWTSession(Guards):
@@ -104,13 +90,13 @@ class JWTSession(Guards):
         app.register_blueprint(self.blueprint, url_prefix=settings.url_prefix)
         bindings[self.config_prefix] = binding
         self._apps.add(app)
-        app.before_request(_before_request(binding))
+        app.before_request(before_request(binding))
         app.after_request(after_request(binding))
         if self.config_prefix == DEFAULT_PREFIX:
             app.context_processor(self._template_values)
-        _answer_errors(app, binding)
+        answer_errors(app, binding)
         app.cli.add_command(make_commands(self.blueprint.name, self.config_prefix))
-        _exempt_from_flask_wtf(app, binding)
+        exempt_from_flask_wtf(app, binding)
 
     def add_provider(
         self,
@@ -268,58 +254,6 @@ class JWTSession(Guards):
             # Flask-Login's templates ask current_user.is_authenticated of somebody anonymous, too.
             del values["current_user"]
         return values
-
-
-def _before_request(binding: Binding) -> Callable[[], ResponseReturnValue | None]:
-    protect_all = binding.settings.protect_all
-
-    def before_request() -> ResponseReturnValue | None:
-        current = current_request()
-        if not protect_all and current.method in SAFE_METHODS:
-            return None
-        return _refuse(binding, current)
-
-    return before_request
-
-
-def _refuse(binding: Binding, current: Request) -> ResponseReturnValue | None:
-    """What a request gets that may not reach its view; None lets it through."""
-    if current.endpoint is None:
-        return None  # no such URL, or no such method there: Flask says so
-    if is_endpoint_of_ours(binding.app, current.endpoint):
-        _exempt_from_flask_wtf(binding.app, binding)
-        return None  # they check for themselves
-    if carries_our_cookie(binding, current):
-        refuse_forged(binding)
-    if not binding.settings.protect_all or is_open(binding, current.endpoint):
-        return None
-    return refuse_anonymous(binding)
-
-
-def _answer_errors(app: Flask, binding: Binding) -> None:
-    """Answer what a request can cause, where the application has no handler of its own."""
-
-    def answer(error: JWTSessionError) -> Response:
-        if isinstance(error, SignInRefused) and error.redirect_to is not None:
-            return send_to(binding, error.redirect_to)
-        if isinstance(error, StoreUnavailable):
-            binding.report(error)  # its text says where the store is
-            return cast(Response, store_is_away(binding).response)
-        return answer_error(binding, error)
-
-    registered = app.error_handler_spec[None][None]
-    for error in _ANSWERED:
-        if error not in registered:
-            app.register_error_handler(error, answer)
-
-
-def _exempt_from_flask_wtf(app: Flask, binding: Binding) -> None:
-    """Let our endpoints off Flask-WTF's token: they have a check of their own, and Auth.js's
-    client does not know that token. The application's views stay under it.
-    """
-    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
-    if exempt is not None:
-        exempt(app.blueprints[binding.blueprint])
 
 
 def _provider(registration: Registration, binding: Binding) -> Provider:

@@ -224,7 +224,7 @@ def test_a_worker_that_was_long_in_learning_of_the_provider_spends_nothing(
     clock.advance(LIFETIME)
     # Each fetch of the metadata takes eleven seconds.
     slowly = SimpleNamespace(monotonic=lambda: 11.0 * provider.count("metadata"))
-    monkeypatch.setattr("flask_jwtsession.providers.provider.time", slowly)
+    monkeypatch.setattr("flask_jwtsession.providers.account_tokens.time", slowly)
     assert look(fresh, cookie).error == "refresh_unavailable"
     assert provider.count("refresh") == 0
     clock.advance(5.1)
@@ -1243,6 +1243,30 @@ def test_while_the_store_is_away_the_tokens_of_a_cookie_are_as_they_are(
     assert provider.count("refresh") == 0
     store.refused.clear()
     assert provider.is_live(look(app, seen.cookie).access_token)
+
+
+@pytest.mark.parametrize("mode", ["cookie", "store"])
+def test_tokens_that_cannot_be_recorded_any_more_are_in_the_cookie(
+    clock: Clock, provider: FaultyProvider, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store went away while the provider was asked: its answer is not lost."""
+    store = FaultyStore(clock)
+    [app] = make_workers(1, clock, provider, PROVIDER_TOKENS=mode, STORE=store)
+    cookie = sign_in(app, provider)
+    clock.advance(LIFETIME)
+    with while_refreshing(provider, app, cookie) as (hold, looking):
+        store.refused.add("compare_and_set")
+        hold.go_on.set()
+        seen = looking.result(timeout=30)
+    assert seen.error is None
+    assert provider.is_live(seen.access_token)
+    assert private_block(app, seen.cookie)["account"]["access_token"] == seen.access_token
+    assert "could not be written to the store" in caplog.text
+    store.refused.clear()
+    assert look(app, seen.cookie).access_token == seen.access_token
+    clock.advance(LIFETIME)
+    assert provider.is_live(look(app, seen.cookie).access_token)
+    assert provider.count("refresh") == 2
 
 
 def test_nobody_signs_in_whose_tokens_cannot_be_kept(

@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_jwtsession import Account, ProviderError
-from flask_jwtsession.providers import provider as provider_module
+from flask_jwtsession.providers import account_tokens as module
 from flask_jwtsession.providers.network import TIMEOUT
 from flask_jwtsession.providers.provider import Provider
 from flask_jwtsession.providers.reasons import Untrusted
@@ -334,7 +334,7 @@ def test_a_refresh_waits_no_longer_than_its_lease_lasts(
     app = make_oidc(clock, provider, client_kwargs={"timeout": 60})
     before = account_after(app, provider)
     assert 2 * TIMEOUT < LEASE
-    monkeypatch.setattr(provider_module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
     began = monotonic()
     with provider.failing(fault), pytest.raises(ProviderError) as caught:
         provider_of(app, "plain").refresh(before)
@@ -466,7 +466,7 @@ def test_sec_192_without_any_token_nothing_is_asked(
 ) -> None:
     app = make_oidc(clock, provider)
     account = account_after(app, provider).without_tokens()
-    monkeypatch.setattr(provider_module, "Thread", None)  # whoever makes one fails
+    monkeypatch.setattr(module, "Thread", None)  # whoever makes one fails
     provider_of(app, "plain").revoke_soon(account)
 
 

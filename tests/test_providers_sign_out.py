@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from flask_jwtsession import Account, sign_out
 from flask_jwtsession.lifecycle.binding import Binding
-from flask_jwtsession.providers import sign_out
+from flask_jwtsession.providers import sign_out as module
 from flask_jwtsession.providers.provider import Provider
 
 from .integration.provider_sign_in import JSON, Browser, make_application
@@ -159,7 +159,7 @@ def test_sec_191_a_provider_of_which_nothing_is_known_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a worker that has not asked it anything yet, while it hangs."""
-    monkeypatch.setattr(sign_out, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
     fresh_worker, _ = make_application(clock, browser.provider, FEDERATED_SIGN_OUT=True)
     cookie = browser.client.get_cookie("jwtsession.session-token")
     assert cookie is not None
@@ -295,7 +295,7 @@ def test_sec_191_where_no_thread_can_be_had_the_sign_out_goes_on(
 
     monkeypatch.setattr(threading.Thread, "start", start)
     for _ in range(20):  # and keeps none of the few places
-        sign_out.revoke_tokens(binding_of(browser.app), ACCOUNT)
+        module.revoke_tokens(binding_of(browser.app), ACCOUNT)
     assert "no thread can be had" in caplog.text
     assert "too many are waiting" not in caplog.text
 

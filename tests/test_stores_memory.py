@@ -95,6 +95,29 @@ def test_no_key_goes_before_its_lifetime(store: MemoryStore, clock: Clock) -> No
     assert store.get_many([f"key-{number}" for number in range(10_000)]) == [b"1"] * 10_000
 
 
+# A clock that is set back.
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_free(
+    store: MemoryStore, clock: Clock
+) -> None:
+    store.take_lease("lease", b"one", 12)
+    clock.advance(-3600)
+    assert store.take_lease("lease", b"other", 12) is True
+    assert store.release_lease("lease", b"one") is False
+    clock.advance(12)
+    assert store.take_lease("lease", b"third", 12) is True
+
+
+def test_a_lease_holds_while_the_clock_is_set_back_a_little(
+    store: MemoryStore, clock: Clock
+) -> None:
+    store.take_lease("lease", b"one", 12)
+    clock.advance(-1)
+    assert store.take_lease("lease", b"other", 12) is False
+    assert store.release_lease("lease", b"one") is True
+
+
 # Threads.
 
 

@@ -362,6 +362,16 @@ def test_any_name_will_do(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyP
         assert store.get_many(["a"]) == [b"1"]
 
 
+def test_a_name_without_a_folder_is_one_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(SQLiteStore("store.db")) as store:
+        store.put("a", b"1", 60)
+        assert store.get_many(["a"]) == [b"1"]
+    assert (tmp_path / "store.db").is_file()
+
+
 def test_it_survives_a_restart(store: SQLiteStore, other: OtherProcess) -> None:
     store.put("a", bytes(range(256)), 60)
     store.close()
@@ -927,6 +937,39 @@ def test_a_file_that_may_not_be_read(nobody: OtherProcess, folder_of_nobody: Pat
     assert_works(nobody)
 
 
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to others")
+
+
+@needs_root
+def test_what_root_makes_belongs_to_whom_the_folder_belongs(
+    folder_of_nobody: Path, nobody: OtherProcess
+) -> None:
+    path = folder_of_nobody / "folder" / "store.db"
+    with closing(SQLiteStore(path)) as store:
+        store.put("a", b"1", 60)
+        made = [path.parent, *path.parent.iterdir()]
+        assert {(one.stat().st_uid, one.stat().st_gid) for one in made} == {(NOBODY, NOBODY)}
+        nobody.open(path)
+        assert nobody.get_many(["a"]) == [b"1"]
+        assert_works(nobody)
+
+
+@needs_root
+@pytest.mark.parametrize("suffix", [".lock", ".new"])
+def test_root_follows_no_link_that_the_owner_of_the_folder_has_laid(
+    folder_of_nobody: Path, tmp_path: Path, suffix: str
+) -> None:
+    """Whoever took over the application would get, or empty, any file of root's."""
+    of_root = tmp_path / "file of root"
+    of_root.write_bytes(b"root's")
+    path = folder_of_nobody / "store.db"
+    beside(path, suffix).symlink_to(of_root)
+    with closing(SQLiteStore(path)) as store, suppress(StoreUnavailable):
+        store.put("a", b"1", 60)
+    assert of_root.read_bytes() == b"root's"
+    assert (of_root.stat().st_uid, of_root.stat().st_gid) == (0, 0)
+
+
 def _limit(what: int, value: int) -> None:
     _, hard = resource.getrlimit(what)
     resource.setrlimit(what, (hard if value < 0 else value, hard))
@@ -1072,6 +1115,29 @@ def test_a_clock_that_was_set_back_does_not_end_the_cleaning(
     timed_store.put("c", b"1", 1)
     assert timed_store.get_many(["b"]) == [None]
     assert rows(path) == 2
+
+
+# Clocks that are not the same.
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_free(
+    timed_store: SQLiteStore, clock: Clock
+) -> None:
+    timed_store.take_lease("lease", b"one", 12)
+    clock.advance(-3600)
+    assert timed_store.take_lease("lease", b"other", 12) is True
+    assert timed_store.release_lease("lease", b"one") is False
+    clock.advance(12)
+    assert timed_store.take_lease("lease", b"third", 12) is True
+
+
+def test_a_lease_holds_for_a_process_whose_clock_is_a_little_slow(
+    timed_store: SQLiteStore, path: Path, clock: Clock
+) -> None:
+    timed_store.take_lease("lease", b"one", 12)
+    with closing(SQLiteStore(path, Clock(clock.now - 1))) as slow:
+        assert slow.take_lease("lease", b"other", 12) is False
+    assert timed_store.release_lease("lease", b"one") is True
 
 
 # Connections.
