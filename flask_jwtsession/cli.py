@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 from flask.cli import AppGroup
 
 from .exceptions import RevocationUnavailable, StoreUnavailable
 from .lifecycle import standing
 from .lifecycle.binding import current_binding
+from .stores import Store
 
 
 def make_commands(name: str, config_prefix: str) -> AppGroup:
@@ -24,9 +27,10 @@ def make_commands(name: str, config_prefix: str) -> AppGroup:
         binding = current_binding(config_prefix)
         if not binding.store.is_shared and binding.revocations is not None:
             raise click.ClickException(
-                f"{config_prefix}_STORE is not shared with other processes: only the application's "
-                "own can write to it."
+                f"{config_prefix}_STORE is of one process alone, as 'memory' is: the application's "
+                "own, to which nobody else can write."
             )
+        _refuse_as_root(binding.store)
         try:
             if user is not None:
                 standing.revoke_user(binding, user)
@@ -38,3 +42,16 @@ def make_commands(name: str, config_prefix: str) -> AppGroup:
             raise click.ClickException(str(error)) from None
 
     return group
+
+
+def _refuse_as_root(store: Store) -> None:
+    """What root makes is root's, and the application could not open it any more."""
+    path = getattr(store, "path", None)
+    if path is None or not hasattr(os, "geteuid") or os.geteuid() != 0 or path.exists():
+        return
+    folder = next(one for one in path.parents if one.exists())
+    if folder.stat().st_uid != 0:
+        raise click.ClickException(
+            f"{path} is not there yet, and root would make it its own. Run this as the user that "
+            f"the application runs as; {folder} belongs to {folder.owner()}."
+        )

@@ -104,14 +104,13 @@ class Revocations:
         """The same for a session that was revoked; whether nobody else did so before: of all
         requests that meet a revoked session one gets True, and tells the application.
         """
-        *others, name = self._all(f"sid\0{sid}")
-        is_first = self.store.put_if_absent(name, _ENDED, self._lifetime) or (
+        # In an order that all agree on, whichever of the keys they have.
+        return all(self._ends(name) for name in sorted(self._all(f"sid\0{sid}")))
+
+    def _ends(self, name: str) -> bool:
+        return self.store.put_if_absent(name, _ENDED, self._lifetime) or (
             self.store.compare_and_set(name, _REVOKED, _ENDED, self._lifetime)
         )
-        if is_first:
-            for other in others:
-                self.store.put(other, _ENDED, self._lifetime)
-        return is_first
 
     def revoke_session(self, sid: str) -> None:
         """Revoke one session."""

@@ -14,7 +14,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from flask_jwtsession import JWTSession, current_session, session_revoked
+from flask_jwtsession import JWTSession, current_session, revoke_session, session_revoked
 
 from .faulty_store import FaultyStore
 from .scenes import cookie_of, visit
@@ -184,6 +184,33 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     assert_fails(run(app, "revoke", "--user", "u1"), str(tmp_path / "jwtsession.sqlite3"))
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can")
+@pytest.mark.parametrize(
+    ("owner", "called"), [(65_534, "nobody"), (54_321, "54321")], ids=["a user", "without a name"]
+)
+@pytest.mark.parametrize("folder", ["", "instance", "deep/down/instance"])
+def test_root_makes_no_file_that_the_application_could_not_open(
+    tmp_path: Path, owner: int, called: str, folder: str
+) -> None:
+    os.chown(tmp_path, owner, owner)
+    instance = tmp_path / folder
+    app = Flask("tests.app", instance_path=str(instance))
+    app.config["JWTSESSION_SECRET"] = SECRET
+    JWTSession(app)
+    assert_fails(run(app, "revoke", "--user", "u1"), str(tmp_path), called)
+    assert list(tmp_path.iterdir()) == []
+    # The application makes it, and then root can revoke.
+    instance.mkdir(parents=True, exist_ok=True)
+    with app.app_context():
+        revoke_session("something")
+    for made in (*instance.iterdir(), instance):
+        os.chown(made, owner, owner)
+    binding_of(app).store.close()
+    assert run(app, "revoke", "--user", "u1").exit_code == 0
+    binding_of(app).store.close()
+    assert {made.stat().st_uid for made in instance.iterdir()} == {owner}
+
+
 # Several instances.
 
 
@@ -294,7 +321,7 @@ def test_the_command_makes_the_file_if_there_is_none(site: Site) -> None:
 @pytest.mark.parametrize(
     ("config", "text"),
     [
-        ({"JWTSESSION_STORE": "memory"}, "'memory'"),
+        ({"JWTSESSION_STORE": "memory"}, "JWTSESSION_STORE is "),
         ({"JWTSESSION_STORE": None}, "JWTSESSION_STORE is None"),
         ({"JWTSESSION_STORE": "redis://:hunter2@127.0.0.1:1/0"}, "Redis"),
     ],

@@ -69,7 +69,7 @@ class SQLiteStore(Store):
     def __init__(
         self, path: str | os.PathLike[str], clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._file = os.fspath(self.path)
         self._clock = clock
         self._pool = _Pool((0, 0, 0))
@@ -164,9 +164,7 @@ class SQLiteStore(Store):
         return pool
 
     def _create(self) -> _Pool:
-        if not self.path.parent.exists():
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _give_away(self.path.parent)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(f"{self._file}.lock"):
             if not self.path.exists():
                 _make(self._file)
@@ -222,7 +220,6 @@ def _locked(file: str) -> Iterator[None]:
     """Of all processes that are here, one at a time."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _give_away(file)
         give_up = time.monotonic() + BUSY
         while fcntl is not None:
             try:
@@ -246,25 +243,16 @@ def _make(file: str) -> None:
     # With these rights from the beginning, and closed before it gets its name: to close a file lets
     # go of every lock that this process has on it, also those of SQLite in another thread.
     unnamed = f"{file}.new"
-    os.close(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    _give_away(unnamed)
+    with suppress(FileNotFoundError):
+        os.unlink(unnamed)
+    os.close(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     os.rename(unnamed, file)
-
-
-def _give_away(path: str | os.PathLike[str]) -> None:
-    """As root, who may use the command line once: to whom its folder is, and the application runs
-    as.
-    """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        folder = os.stat(os.path.dirname(path))
-        with suppress(OSError):
-            os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _open(file: str) -> _Connection:
     # "rw": a file that was deleted in this moment is not made anew, with other rights.
     connection = sqlite3.connect(
-        f"{Path(file).absolute().as_uri()}?mode=rw",
+        f"{Path(file).as_uri()}?mode=rw",
         uri=True,
         timeout=BUSY,
         isolation_level=None,
