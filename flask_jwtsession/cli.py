@@ -50,8 +50,9 @@ def _refuse_as_root(store: Store) -> None:
     if path is None or not hasattr(os, "geteuid") or os.geteuid() != 0 or path.exists():
         return
     folder = next(one for one in path.parents if one.exists())
-    if folder.stat().st_uid != 0:
+    owner = folder.stat().st_uid
+    if owner != 0:
         raise click.ClickException(
             f"{path} is not there yet, and root would make it its own. Run this as the user that "
-            f"the application runs as; {folder} belongs to {folder.owner()}."
+            f"the application runs as; {folder} belongs to the user {owner}."
         )

@@ -19,20 +19,26 @@ Nothing here knows of requests: tokens in, tokens out.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from .exceptions import ProviderError, StoreUnavailable, TokenInvalid
+from .exceptions import ProviderError, StoreUnavailable
+from .grant_records import (
+    FAILED,
+    UNAVAILABLE,
+    Held,
+    dead,
+    generation_of,
+    name_of,
+    open_record,
+    over,
+    seal,
+)
 from .session import Account
-from .stores import LARGEST_SKEW, Store, entry_name
-from .tokens import strict_json
-from .tokens.encrypted import EncryptedTokens
-from .tokens.keys import record_keys
+from .stores import LARGEST_SKEW, Store
 
 # All in seconds.
 #: How long a lease lasts whose holder died; longer than a token request may take (10 s).
@@ -46,22 +52,14 @@ POLL = 0.02
 #: At most so long before its end is an access token refreshed; and at most a tenth of its life.
 MARGIN = 60.0
 
-#: Why the tokens are not what they should be: the provider could not be asked, and will be again;
-#: or it gives nothing for this grant any more, and the person has to sign in to get new ones.
-RefreshError = Literal["refresh_unavailable", "refresh_failed"]
-UNAVAILABLE: RefreshError = "refresh_unavailable"
-FAILED: RefreshError = "refresh_failed"
-
 #: Asks the provider for new tokens. Raises :exc:`GrantRefused`, and :exc:`ProviderError` for a
 #: failure that may pass.
 Refresh = Callable[[Account], Account]
 
-# Of a session that is over; and for how long that is said: longer than anybody waits for a lease.
-_LAST_GENERATION = 10**15 - 1
+# For how long it is said that a session is over: longer than anybody waits for a lease.
 _OVER_KEPT = 60.0
 # Seconds before each attempt to record tokens.
 _WRITE_ATTEMPTS = (0.0, 0.25, 0.5, 1.0)
-_GENERATION = re.compile(rb"([0-9]{1,15})\.", re.ASCII)
 
 
 class GrantRefused(Exception):
@@ -70,24 +68,6 @@ class GrantRefused(Exception):
     def __init__(self, error: ProviderError) -> None:
         super().__init__(error)
         self.error = error
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a request has of a grant.
-
-    :ivar grant: its identifier: 128 random bits that are in the cookie's encrypted part and nowhere
-        else, for the record is found, and decrypted, with nothing but it
-    :ivar generation: how often its tokens have been refreshed
-    :ivar account: with the tokens, as far as they are known
-    :ivar is_recorded: whether the store has this generation too
-    """
-
-    grant: str = field(repr=False)
-    generation: int
-    account: Account
-    error: RefreshError | None = None
-    is_recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,11 +86,6 @@ class Renewal:
     def refreshed(self) -> bool:
         """Whether the tokens are new, and it was this call that got them."""
         return self.obtained is not None and self.held.account == self.obtained
-
-
-def new_grant() -> str:
-    """128 random bits, base64url."""
-    return secrets.token_urlsafe(16)
 
 
 def is_due(held: Held, now: float) -> bool:
@@ -146,13 +121,13 @@ class Grants:
 
     def record_name(self, grant: str) -> str:
         """The store's name of a grant's record: to be read, and given to :meth:`adopt`."""
-        return _name(grant, "record")
+        return name_of(grant, "record")
 
     def adopt(self, held: Held, record: bytes | None) -> Held:
         """``held``, or what the record has, if that is newer."""
-        has_tokens, generation = held.account.has_tokens, _generation(record)
+        has_tokens, generation = held.account.has_tokens, generation_of(record)
         if generation is not None and not (has_tokens and generation <= held.generation):
-            opened = _opened(held, record)
+            opened = open_record(held, record)
             if opened is not None:
                 return opened
         # What is nowhere else, and not there either, is lost.
@@ -165,22 +140,22 @@ class Grants:
     def has(self, held: Held) -> bool:
         """Whether the store has just these tokens. Raises :exc:`StoreUnavailable`."""
         (record,) = self._store.get_many([self.record_name(held.grant)])
-        recorded = _opened(held, record)
+        recorded = open_record(held, record)
         return recorded is not None and recorded.account == held.account
 
     def mend(self, held: Held, record: bytes | None) -> None:
         """Record what a cookie has, if the store has lost it: another cookie, that is older, must
         not ask the provider with tokens that were spent. Raises :exc:`StoreUnavailable`.
         """
-        is_behind = (_generation(record) or 0) < held.generation
+        is_behind = (generation_of(record) or 0) < held.generation
         if is_behind and held.account.has_tokens:
             name = self.record_name(held.grant)
-            self._store.compare_and_set(name, record, _sealed(held), self._lifetime)
+            self._store.compare_and_set(name, record, seal(held), self._lifetime)
 
     def begin(self, held: Held) -> Held:
         """Record a grant that was not yet. Raises :exc:`StoreUnavailable`."""
         name = self.record_name(held.grant)
-        self._store.put_if_absent(name, _sealed(held), self._lifetime)
+        self._store.put_if_absent(name, seal(held), self._lifetime)
         return replace(held, is_recorded=True)
 
     def extend(self, held: Held) -> None:
@@ -196,10 +171,7 @@ class Grants:
         """The session is over: nobody refreshes its tokens any more, not even who waits to do so.
         Raises :exc:`StoreUnavailable`.
         """
-        over = replace(
-            held, generation=_LAST_GENERATION, account=held.account.without_tokens(), error=FAILED
-        )
-        self._store.put(self.record_name(held.grant), _sealed(over), _OVER_KEPT)
+        self._store.put(self.record_name(held.grant), seal(over(held)), _OVER_KEPT)
 
     def renew(self, held: Held, refresh: Refresh, *, forced: bool = False) -> Renewal:
         """Refresh the tokens, or adopt what somebody else has refreshed meanwhile.
@@ -214,7 +186,7 @@ class Grants:
                 return False
             return is_due(held, self._clock()) or (forced and held.generation == before)
 
-        record, pause, lease = (_name(held.grant, what) for what in ("record", "pause", "lease"))
+        record, pause, lease = (name_of(held.grant, what) for what in ("record", "pause", "lease"))
         owner, give_up = self._mark(), time.monotonic() + PATIENCE
         while True:
             known, paused, leased = self._store.get_many([record, pause, lease])
@@ -256,13 +228,7 @@ class Grants:
                 newest = self.read(held)
                 if newest.generation > held.generation:
                     return Renewal(newest)
-            dead = replace(
-                held,
-                generation=held.generation + 1,
-                account=held.account.without_tokens(),
-                error=FAILED,
-            )
-            return Renewal(self._recorded(dead, record, known), failure=refused.error)
+            return Renewal(self._recorded(dead(held), record, known), failure=refused.error)
         except ProviderError as error:
             return replace(self._unavailable(held, pause), failure=error)
         fresh = replace(held, generation=held.generation + 1, account=account, error=None)
@@ -272,7 +238,7 @@ class Grants:
         """``held``, after it was recorded, as far as that can be done; or what somebody recorded
         who was faster.
         """
-        value = _sealed(held)
+        value = seal(held)
         for delay in _WRITE_ATTEMPTS:
             if delay:
                 self._sleep(delay)
@@ -281,8 +247,8 @@ class Grants:
                     (known,) = self._store.get_many([name])
                     if known == value:  # a write whose answer was lost
                         break
-                    if (_generation(known) or 0) >= held.generation:
-                        others = _opened(held, known)
+                    if (generation_of(known) or 0) >= held.generation:
+                        others = open_record(held, known)
                         if others is not None:
                             return others
                 return replace(held, is_recorded=True)
@@ -313,52 +279,3 @@ class Grants:
     def _is_valid(self, held: Held) -> bool:
         expires = held.account.expires_at
         return expires is None or self._clock() < expires
-
-
-def _name(grant: str, what: str) -> str:
-    return entry_name(grant.encode(), f"grant {what}")
-
-
-def _sealed(held: Held) -> bytes:
-    """A record: the generation, for those who only want to know whether it is newer, and all of it
-    encrypted as a cookie is, under a key of this grant.
-    """
-    content = strict_json.dump(
-        {
-            "gen": held.generation,
-            "dead": held.error == FAILED,
-            "tokens": held.account.tokens(),
-        }
-    )
-    return f"{held.generation}.{_encryption(held.grant).encode(content)}".encode()
-
-
-def _opened(held: Held, record: bytes | None) -> Held | None:
-    """What a record says, of whatever generation; None for one that nobody here wrote."""
-    if record is None:
-        return None
-    token = record.partition(b".")[2].decode("ascii", "replace")
-    try:
-        content = strict_json.parse_object(_encryption(held.grant).decode(token))
-        if content["gen"] != _generation(record):  # which nothing protects
-            return None
-        account = held.account.with_tokens(content["tokens"])
-    except (TokenInvalid, ValueError, TypeError, KeyError):
-        return None
-    return replace(
-        held,
-        # Of an older one than the cookie, after the store lost something: it is all there is.
-        generation=max(content["gen"], held.generation),
-        account=account,
-        error=FAILED if content.get("dead") else None,
-        is_recorded=True,
-    )
-
-
-def _encryption(grant: str) -> EncryptedTokens:
-    return EncryptedTokens(record_keys(grant.encode()), remembered=0)
-
-
-def _generation(record: bytes | None) -> int | None:
-    match = None if record is None else _GENERATION.match(record)
-    return None if match is None else int(match[1])

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 
 from flask_jwtsession import Account
 from flask_jwtsession.exceptions import ProviderError, StoreUnavailable
+from flask_jwtsession.grant_records import Held, new_grant
 from flask_jwtsession.refresh import (
     LEASE,
     PATIENCE,
@@ -38,11 +39,9 @@ from flask_jwtsession.refresh import (
     POLL,
     GrantRefused,
     Grants,
-    Held,
     Refresh,
     Renewal,
     is_due,
-    new_grant,
 )
 from flask_jwtsession.stores import Store
 from flask_jwtsession.stores.memory import MemoryStore

@@ -476,6 +476,50 @@ def test_a_thread_that_is_late_in_making_the_file_takes_no_lock_away(
     assert other.get_many(["early", "late", "after"]) == [b"1", b"1", b"1"]
 
 
+@pytest.mark.parametrize("step", ["unlink", "open", "rename"])
+def test_who_makes_the_file_does_not_take_away_that_of_another_who_was_faster(
+    store: SQLiteStore,
+    path: Path,
+    other: OtherProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """Not even after ``rm store.db*``, which takes the lock file, too."""
+    is_late, may_go_on = threading.Event(), threading.Event()
+
+    def put() -> None:
+        with suppress(StoreUnavailable):
+            store.put("late", b"1", 60)
+
+    late = threading.Thread(target=put)
+    take_step = getattr(os, step)
+
+    def slowly(file: Any, *arguments: Any, **named: Any) -> Any:
+        if threading.current_thread() is late and not str(file).endswith(".lock"):
+            is_late.set()
+            assert may_go_on.wait(DEADLINE)
+        return take_step(file, *arguments, **named)
+
+    monkeypatch.setattr(os, step, slowly)
+    late.start()
+    try:
+        is_late.wait(1)
+        remove(path, ("", "-wal", "-shm", ".lock"))
+        was_faster = True
+        try:
+            other.put("early", b"1", 60)
+        except StoreUnavailable:  # it waited for the other one as long as it may
+            was_faster = False
+    finally:
+        may_go_on.set()
+        late.join(DEADLINE)
+    if was_faster:
+        assert store.get_many(["early"]) == other.get_many(["early"]) == [b"1"]
+    store.put("a", b"1", 60)
+    other.put("b", b"1", 60)
+    assert store.get_many(["a", "b"]) == other.get_many(["a", "b"]) == [b"1", b"1"]
+
+
 def test_processes_that_are_killed_while_they_write_break_nothing(
     store: SQLiteStore, path: Path
 ) -> None:
@@ -938,20 +982,6 @@ def test_a_file_that_may_not_be_read(nobody: OtherProcess, folder_of_nobody: Pat
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to others")
-
-
-@needs_root
-def test_what_root_makes_belongs_to_whom_the_folder_belongs(
-    folder_of_nobody: Path, nobody: OtherProcess
-) -> None:
-    path = folder_of_nobody / "folder" / "store.db"
-    with closing(SQLiteStore(path)) as store:
-        store.put("a", b"1", 60)
-        made = [path.parent, *path.parent.iterdir()]
-        assert {(one.stat().st_uid, one.stat().st_gid) for one in made} == {(NOBODY, NOBODY)}
-        nobody.open(path)
-        assert nobody.get_many(["a"]) == [b"1"]
-        assert_works(nobody)
 
 
 @needs_root

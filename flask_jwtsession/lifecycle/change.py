@@ -13,7 +13,7 @@ from copy import deepcopy
 from typing import Any
 
 from ..exceptions import SignInRefused, StoreUnavailable, UpdateRefused
-from ..refresh import FAILED, Held
+from ..grant_records import FAILED, Held
 from ..session import NOBODY, Account, Claims, JWTEvent, Session, Trigger, ended_session
 from ..signals import send, session_updated, signed_in, signed_out
 from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject

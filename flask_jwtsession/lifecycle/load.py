@@ -10,7 +10,8 @@ from inspect import iscoroutine
 from typing import Any
 
 from ..exceptions import SessionTooLarge, StoreUnavailable
-from ..refresh import FAILED, Renewal
+from ..grant_records import FAILED
+from ..refresh import Renewal
 from ..session import NOBODY, UNKNOWN, Account, JWTEvent, Session, Trigger
 from ..signals import refresh_failed, session_refreshed, signed_out
 from ..tokens.claims import MAX_TIME, put_back_reserved, subject

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from ..exceptions import ProviderError, SessionTooLarge, StoreUnavailable
+from ..grant_records import UNAVAILABLE, Held, new_grant
 from ..providers.reasons import Unusable
 from ..providers.token_response import read_refreshed_tokens
-from ..refresh import UNAVAILABLE, GrantRefused, Held, Refresh, Renewal, is_due, new_grant
+from ..refresh import GrantRefused, Refresh, Renewal, is_due
 from ..session import Account, Claims
 from . import save
 from .binding import Binding

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..exceptions import RevocationUnavailable, StoreUnavailable
-from ..refresh import UNAVAILABLE
+from ..grant_records import UNAVAILABLE
 from ..revocation import Identity, Revocations, Standing
 from ..signals import send, session_revoked
 from .binding import Binding

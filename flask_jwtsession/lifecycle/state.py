@@ -21,7 +21,7 @@ from werkzeug.exceptions import BadRequest
 
 from ..cookies import Cookie, read_cookies
 from ..exceptions import InsecureTransport, SessionClosed
-from ..refresh import Held
+from ..grant_records import Held
 from ..request_checks.origin import parse_origin
 from ..session import Claims, Session
 from ..tokens import strict_json
