@@ -179,19 +179,22 @@ class Grants:
         :param forced: also if they are not due; but not if there are newer ones already
         :raises StoreUnavailable: before the provider was asked
         """
-        before = held.generation
-
-        def is_wanted(held: Held) -> bool:
-            if held.error == FAILED:
-                return False
-            return is_due(held, self._clock()) or (forced and held.generation == before)
-
+        sent = held.generation
         record, pause, lease = (name_of(held.grant, what) for what in ("record", "pause", "lease"))
+        known, paused, leased = self._store.get_many([record, pause, lease])
+        held = self.adopt(held, known)
+        first = held.generation
+
+        def is_done(held: Held) -> bool:
+            # Newer tokens that came while this request was at it will do, though they may be due
+            # again: those who wait are not to ask for one after the other.
+            if held.error == FAILED or held.generation != first:
+                return True
+            return not (is_due(held, self._clock()) or (forced and first == sent))
+
         owner, give_up = self._mark(), time.monotonic() + PATIENCE
         while True:
-            known, paused, leased = self._store.get_many([record, pause, lease])
-            held = self.adopt(held, known)
-            if not is_wanted(held):
+            if is_done(held):
                 return Renewal(held)
             if self._is_current(paused):
                 return Renewal(replace(held, error=UNAVAILABLE))
@@ -204,18 +207,26 @@ class Grants:
             if time.monotonic() >= give_up:
                 return self._unavailable(held, pause)
             self._sleep(POLL)
+            known, paused, leased = self._store.get_many([record, pause, lease])
+            held = self.adopt(held, known)
+        is_safe = True
         try:
             # Who had the lease before may have been done in the moment before we took it.
             known, paused = self._store.get_many([record, pause])
             held = self.adopt(held, known)
-            if not is_wanted(held):
+            if is_done(held):
                 return Renewal(held)
             if self._is_current(paused):
                 return Renewal(replace(held, error=UNAVAILABLE))
-            return self._ask(held, refresh, record, known, pause)
+            renewal = self._ask(held, refresh, record, known, pause)
+            # With tokens that could not be recorded, the next one would send the spent ones. Until
+            # the lease ends by itself, a cookie may come that has the new ones.
+            is_safe = renewal.obtained is None or renewal.held.is_recorded
+            return renewal
         finally:
-            with suppress(StoreUnavailable):  # it comes to its end by itself
-                self._store.release_lease(lease, owner)
+            if is_safe:
+                with suppress(StoreUnavailable):  # it comes to its end by itself
+                    self._store.release_lease(lease, owner)
 
     def _ask(
         self, held: Held, refresh: Refresh, record: str, known: bytes | None, pause: str

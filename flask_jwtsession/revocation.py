@@ -64,7 +64,7 @@ class Revocations:
 
     # What a request asks.
 
-    def _names(self, identity: Identity) -> list[str]:
+    def _names(self, identity: Identity) -> tuple[str, ...]:
         """The entries that tell how the session stands: to be read, and given to
         :meth:`standing`.
         """
@@ -73,7 +73,7 @@ class Revocations:
             texts.append(f"sub\0{identity.account}")
         if identity.provider_session is not None:
             texts.append(f"provider sid\0{identity.provider_session}")
-        return [entry_name(key, text) for key in self._keys for text in texts]
+        return tuple(entry_name(key, text) for key in self._keys for text in texts)
 
     def standing(self, identity: Identity, values: Sequence[bytes | None]) -> Standing:
         """How the session stands, by the ``values`` of :meth:`names`."""

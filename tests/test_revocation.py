@@ -80,7 +80,7 @@ def at_once(do: Callable[[int], T]) -> list[T]:
 # Names.
 
 
-def names(of: Identity, *keys: bytes) -> list[str]:
+def names(of: Identity, *keys: bytes) -> tuple[str, ...]:
     return Revocations(MemoryStore(), keys or [KEY], LIFETIME).names(of)
 
 
@@ -103,7 +103,7 @@ def test_a_session_has_a_name_for_everything_it_can_be_revoked_by(
 def test_sec_221_a_name_is_a_mac_of_what_it_stands_for() -> None:
     """To the letter: what one release has written, the next one has to find."""
     texts = ("sid\0s1", "sub\0u1", "sub\0google|42", "provider sid\0google\0p1")
-    assert names(ADA) == [entry_name(KEY, text) for text in texts]
+    assert names(ADA) == tuple(entry_name(KEY, text) for text in texts)
 
 
 def test_a_session_that_comes_again_has_the_same_names() -> None:

@@ -196,6 +196,11 @@ def test_nothing_of_the_tokens_before_is_left_beside_others() -> None:
     assert found == replace(WITHOUT_TOKENS, access_token="another-access-token")
 
 
+def test_tokens_say_nothing_of_who_somebody_is() -> None:
+    tokens = {"access_token": "at", "provider": "evil", "provider_account_id": "7", "later": 1}
+    assert WITHOUT_TOKENS.with_tokens(tokens) == replace(WITHOUT_TOKENS, access_token="at")
+
+
 def test_the_id_token_stays_unless_there_is_another() -> None:
     assert ACCOUNT.with_tokens({}).id_token == "the-id-token"
     assert ACCOUNT.with_tokens({"id_token": "another"}).id_token == "another"

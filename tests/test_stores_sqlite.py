@@ -789,7 +789,11 @@ def test_a_write_waits_for_the_end_of_a_lock(
 
 def _lock_the_making(path: Path) -> None:
     path.parent.mkdir()
-    fcntl.flock(os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+    for lock in (
+        os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT),
+        os.open(path.parent, os.O_RDONLY),
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def test_a_process_that_stands_still_while_it_makes_the_file_does_not_hold_up_others_for_ever(

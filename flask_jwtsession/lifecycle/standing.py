@@ -28,7 +28,7 @@ def look_up(binding: Binding, token: Token) -> tuple[Standing, Token]:
     :raises StoreUnavailable: nobody knows, and ``JWTSESSION_STORE_FAILURE`` is ``"closed"``
     """
     revocations, held = binding.revocations, held_by(binding, token.private)
-    names = [] if revocations is None else revocations.names(identity_of(token))
+    names = () if revocations is None else revocations.names(identity_of(token))
     asked = names if held is None else [*names, binding.grants.record_name(held.grant)]
     if not asked:
         return Standing.LIVE, token
