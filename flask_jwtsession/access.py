@@ -59,6 +59,7 @@ class Access:
         :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused
         :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
         :raises InsecureTransport: the request came over plain http
+        :raises StoreUnavailable: the account's tokens are to be kept in the store
         :raises SessionClosed: the response is finished, or a callback is running
         """
         return change.sign_in(
@@ -75,6 +76,7 @@ class Access:
         :raises UpdateRefused: nobody is signed in, or the callback refused
         :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
         :raises InsecureTransport: the request came over plain http
+        :raises StoreUnavailable: nobody knows whether the session was revoked
         :raises SessionClosed: the response is finished, or a callback is running
         """
         return change.update(self._state_to_change(), data, from_client=False)

@@ -48,12 +48,13 @@ def refusal(
 
 
 def store_is_away(binding: Binding) -> HTTPException:
-    """The refusal while nobody can say who is signed in: anything else would read as signed out."""
+    """The refusal while the store is away: anything else would read as signed out, or as done."""
     return refusal(
         binding,
         503,
         "store_unavailable",
-        "Who is signed in cannot be told just now. Please try again in a moment.",
+        "The session store is away, and without it this cannot be answered. Please try again in a "
+        "moment.",
         headers={"Retry-After": "5"},
     )
 

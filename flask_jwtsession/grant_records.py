@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from .exceptions import TokenInvalid
@@ -37,6 +38,7 @@ class Held:
         else, for the record is found, and decrypted, with nothing but it
     :ivar generation: how often its tokens have been refreshed
     :ivar account: with the tokens, as far as they are known
+    :ivar error: why the tokens are not what they should be; None if they are
     :ivar is_recorded: whether the store has this generation too
     """
 
@@ -45,6 +47,11 @@ class Held:
     account: Account
     error: RefreshError | None = None
     is_recorded: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session that it was for has ended."""
+        return self.generation == _LAST_GENERATION
 
 
 def new_grant() -> str:
@@ -104,8 +111,10 @@ def open_record(held: Held, record: bytes | None) -> Held | None:
     )
 
 
+@lru_cache(maxsize=512)
 def _encryption(grant: str) -> EncryptedTokens:
-    return EncryptedTokens(record_keys(grant.encode()), remembered=0)
+    # Where tokens are in the store only, every request reads the same record.
+    return EncryptedTokens(record_keys(grant.encode()), remembered=1)
 
 
 def generation_of(record: bytes | None) -> int | None:

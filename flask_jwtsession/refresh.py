@@ -239,9 +239,11 @@ class Grants:
                 newest = self.read(held)
                 if newest.generation > held.generation:
                     return Renewal(newest)
-            return Renewal(self._recorded(dead(held), record, known), failure=refused.error)
+            # Without its frames: they show the provider's answer, and it goes to the application.
+            failure = refused.error.with_traceback(None)
+            return Renewal(self._recorded(dead(held), record, known), failure=failure)
         except ProviderError as error:
-            return replace(self._unavailable(held, pause), failure=error)
+            return replace(self._unavailable(held, pause), failure=error.with_traceback(None))
         fresh = replace(held, generation=held.generation + 1, account=account, error=None)
         return Renewal(self._recorded(fresh, record, known), obtained=account)
 

@@ -95,10 +95,14 @@ class Revocations:
 
     # What ends sessions. Each raises StoreUnavailable if it could not be written down.
 
-    def end(self, sid: str) -> None:
-        """The session is over, and the application knows."""
+    def end(self, sid: str, at_least: float = 0) -> None:
+        """The session is over, and the application knows.
+
+        :param at_least: seconds for which that has to be remembered; another server may issue
+            cookies that live longer than those of this one
+        """
         for name in self._all(f"sid\0{sid}"):
-            self.store.put(name, _ENDED, self._lifetime)
+            self.store.put(name, _ENDED, max(self._lifetime, at_least))
 
     def end_revoked(self, sid: str) -> bool:
         """The same for a session that was revoked; whether nobody else did so before: of all

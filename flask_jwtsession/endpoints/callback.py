@@ -42,6 +42,7 @@ def finish(binding: Binding, provider: str) -> Response:
             # The Back button, or a second click; the first one worked.
             return send_to(binding, default_target(binding))
         return answer_provider_error(binding, error, "OAuthCallbackError")
+    started = binding.moment()  # a logout that the provider tells of from now on ends it
     try:
         arrival = complete(known, transaction, sent)
     except ProviderError as error:
@@ -59,6 +60,7 @@ def finish(binding: Binding, provider: str) -> Response:
                 "authenticated_at": arrival.authenticated_at,
                 "provider_session": arrival.session_id,
             },
+            started=started,
         )
     except SignInRefused as refused:
         return answer_refusal(binding, refused)

@@ -28,6 +28,9 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
     if not all(isinstance(value, str) for value in fields.values()):
         # As from a form: a callback that looks a name up must not meet a list.
         raise refusal(binding, 400, "invalid_credentials", "Credentials are texts.")
+    # From before the password is looked at: who changes it meanwhile, and revokes what began until
+    # then, means this session too.
+    started = binding.moment()
     try:
         user = check(dict(fields))
         if not user:
@@ -43,7 +46,7 @@ def sign_in(binding: Binding, fields: Fields) -> Response:
         account = Account(
             provider="credentials", type="credentials", provider_account_id=str(user.get("id"))
         )
-        begin_session(state, user, account=account, profile=None, claims=None)
+        begin_session(state, user, account=account, profile=None, claims=None, started=started)
     except SignInRefused as refused:
         return answer_refusal(binding, refused)
     return send_to(binding, chosen_target(binding, requested))

@@ -31,6 +31,9 @@ EXTENSION = "jwtsession"
 #: The attribute that marks a view function as one of this package.
 OURS = "_jwtsession_endpoint"
 
+#: Seconds for which what a store has of a session outlives it: for what was under way by then.
+EXTRA_LIFETIME = 3600
+
 _log = logging.getLogger("flask_jwtsession")
 _SECONDS_BETWEEN_LINES = 60
 
@@ -156,13 +159,12 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
     def clock() -> float:
         return binding.clock()
 
-    # What a session can live for at most after it was revoked, and an hour for whatever was under
-    # way by then.
+    # What a session can live for at most after it was revoked.
     lifetimes = settings.lifetimes
     longest = lifetimes.max_age
     if lifetimes.absolute_max_age is not None:
         longest = min(longest, lifetimes.absolute_max_age)
-    kept = longest + 3600
+    kept = longest + EXTRA_LIFETIME
     store = _store(app, settings, clock)
     store_keys = [
         derive_key(secret, salt=settings.cookie_prefix, info="jwtsession store", length=32)
@@ -182,7 +184,8 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
         security_log=SecurityLog(),
         store=store,
         revocations=None if settings.store is None else Revocations(store, store_keys, kept),
-        grants=Grants(store, kept, clock),
+        # Without a store, for requests that come late only: the cookie has all there is.
+        grants=Grants(store, EXTRA_LIFETIME if settings.store is None else kept, clock),
         once=Once(store, store_keys[0]),
     )
     return binding

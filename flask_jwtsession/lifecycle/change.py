@@ -22,6 +22,7 @@ from .callbacks import require_mapping, running_callback
 from .load import (
     after_jwt_callback,
     ended_once,
+    ends_with_grant,
     is_over,
     public_session,
     refresh_event,
@@ -41,17 +42,22 @@ def sign_in(
     profile: Mapping[str, Any] | None,
     claims: Mapping[str, Any] | None,
     private: Mapping[str, Any] | None = None,
+    started: float | None = None,
 ) -> Session:
     """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`.
 
     :param private: what else goes into the part of the token that only this package sees
+    :param started: the moment from which the session counts, if that is not now: what a revocation
+        of the person meanwhile has to end
     """
     if not isinstance(user, Mapping):
         raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
     with _changing(state):
         state.require_safe_transport()
-        before = state.token or state.unconfirmed, state.session
-        session = _sign_in(state, user, account, profile, claims, private or {})
+        before = _to_end(state), state.session
+        if started is None:
+            started = state.binding.moment()
+        session = _sign_in(state, user, account, profile, claims, private or {}, started)
         previous = _end(state, *before)
         csrf.renew(state)
     _log.info("Signed in: subject %s", _anonymous_id(state, session))
@@ -68,13 +74,14 @@ def _sign_in(
     profile: Mapping[str, Any] | None,
     claims: Mapping[str, Any] | None,
     private: Mapping[str, Any],
+    started: float,
 ) -> Session:
     _ask_sign_in_callback(state, user, account, profile)
     before: dict[str, Any] = {
         **_claims_of(user, account),
         **deepcopy(dict(claims or {})),
         "sid": new_session_id(),
-        "auth_time": state.binding.moment(),
+        "auth_time": started,
     }
     before.pop(PRIVATE, None)
     after = before
@@ -148,9 +155,10 @@ def end(state: RequestSession, reason: str) -> Session | None:
     Returns the session as it was; its ``error`` says so if that could not be written down.
     """
     with _changing(state):
-        previous = _end(state, state.token or state.unconfirmed, state.session)
+        previous = _end(state, _to_end(state), state.session)
         save.delete(state)
         state.token, state.session, state.user = None, NOBODY, None
+        state.set_aside = None
         csrf.renew(state)
     if previous is not None:
         _log.info("Signed out (%s): subject %s", reason, _anonymous_id(state, previous))
@@ -199,22 +207,18 @@ def _refresh(state: RequestSession, token: Token, *, after: int) -> Session:
     held = token.held
     if renewed is not None and is_over(state, token, renewed):
         return ended_once(state, token, "revoked")
-    if held is None or held.generation == token.private["gen"]:
-        session = public_session(state, token)
-        state.token = token
-        tell_of_renewal(state, session, renewed)
-        return session
-    if held.error == FAILED and state.binding.settings.refresh_failure == "sign_out":
+    if held is not None and held.error == FAILED and ends_with_grant(state):
         session = public_session(state, token, with_callback=False)
         tell_of_renewal(state, session, renewed)
         return ended_once(state, token, "refresh_failed")
-    claims: Mapping[str, Any] | None = token.claims
-    refreshed = refresh_event(token)
-    if refreshed is not None:
-        claims, _ = after_jwt_callback(state, token, refreshed)
+    claims, changed = after_jwt_callback(state, token, refresh_event(token) or JWTEvent())
     if claims is None:
         return ended_once(state, token, "callback")
-    session = _begin(state, claims, token.private, held)
+    if changed or (held is not None and held.generation != token.private["gen"]):
+        session = _begin(state, claims, token.private, held)
+    else:
+        session = public_session(state, token)
+        state.token = token
     tell_of_renewal(state, session, renewed)
     return session
 
@@ -241,17 +245,27 @@ def _signed_in(state: RequestSession) -> Token:
     raise UpdateRefused("nobody is signed in")
 
 
+def _to_end(state: RequestSession) -> Token | None:
+    """The token of the session that a sign-out, or another sign-in, ends."""
+    return state.token or state.unconfirmed or state.set_aside
+
+
 def _end(state: RequestSession, token: Token | None, session: Session | None) -> Session | None:
     """End the session of ``token`` for good, and return it as it was; the callbacks are not run for
     it.
     """
+    for other in state.ambiguous:  # whichever of them is the person's
+        standing.end(state.binding, other)
     if token is None:
         return None
     token, is_written = standing.end(state.binding, token)
     if not session:
         session = public_session(state, token, with_callback=False)
     if not is_written:
-        _log.warning("A session was signed out, but a copy of its cookie may still be good.")
+        state.binding.security_log.warning(
+            "sign-out not recorded",
+            "A session was signed out, but a copy of its cookie may still be good.",
+        )
     return ended_session(
         session,
         account=session.account if token.held is None else token.held.account,

@@ -41,6 +41,7 @@ def load(state: RequestSession) -> Session:
                 except BaseException:
                     # The error is a callback's, and so the application's. The rest of this
                     # request, its error page for example, is nobody's; the cookie stays.
+                    state.set_aside = state.token
                     state.session, state.token = NOBODY, None
                     raise
             return state.session
@@ -115,7 +116,7 @@ def _load(state: RequestSession) -> Session:
     if renewed is not None and is_over(state, token, renewed):
         return ended_once(state, token, "revoked")
     held = token.held
-    if held is not None and held.error == FAILED and _ends_with_grant(state):
+    if held is not None and held.error == FAILED and ends_with_grant(state):
         tell_of_renewal(state, public_session(state, token, with_callback=False), renewed)
         return ended_once(state, token, "refresh_failed")
     is_newer = held is not None and held.generation != token.private["gen"]
@@ -173,7 +174,7 @@ def is_over(state: RequestSession, token: Token, renewed: Renewal) -> bool:
     """Whether the session ended while its tokens were being refreshed. Then the fresh ones, which
     nobody will have, are revoked at the provider.
     """
-    if not standing.is_revoked(state.binding, token):
+    if not (renewed.held.is_over or standing.is_revoked(state.binding, token)):
         return False
     if renewed.failure is not None:  # it may be what the session ended for, in another request
         tell_of_renewal(state, public_session(state, token, with_callback=False), renewed)
@@ -252,11 +253,13 @@ def _load_user(state: RequestSession, session: Session) -> Any:
         if user is None:
             # The person is gone though the token is not, or the loader raised: nobody, for the
             # rest of this request.
+            state.set_aside = state.token
             state.user, state.session, state.token = None, NOBODY, None
     return user
 
 
-def _ends_with_grant(state: RequestSession) -> bool:
+def ends_with_grant(state: RequestSession) -> bool:
+    """Whether a session ends when there are no tokens to be had for it any more."""
     return state.binding.settings.refresh_failure == "sign_out"
 
 

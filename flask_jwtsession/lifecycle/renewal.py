@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..exceptions import ProviderError, SessionTooLarge, StoreUnavailable
-from ..grant_records import UNAVAILABLE, Held, new_grant
+from ..grant_records import FAILED, UNAVAILABLE, Held, new_grant
 from ..providers.reasons import Unusable
 from ..providers.token_response import read_refreshed_tokens
 from ..refresh import GrantRefused, Refresh, Renewal, is_due
@@ -59,6 +59,9 @@ def issue(
     if held is None:
         if settings.provider_tokens == "none":
             private = _without_tokens(private)
+        return save.encode(state, claims, Claims(private))
+    if settings.store is None and held.error == FAILED:
+        # In this process. Another one may have got new tokens for those that are in the cookie.
         return save.encode(state, claims, Claims(private))
     in_cookie = settings.provider_tokens == "cookie" or not held.is_recorded
     try:
@@ -148,7 +151,6 @@ def _ask_callback(state: RequestSession, account: Account) -> Account:
     except Exception as error:
         # It talks to somebody's server, and that may be down: not the end of the request, and not
         # the end of the session.
-        _log.debug("The refresh_callback raised", exc_info=True)
         raise _failed(account, "refresh_callback", type(error).__name__) from None
     if answer is None:
         raise GrantRefused(_failed(account, "refresh_refused", "refresh_callback"))

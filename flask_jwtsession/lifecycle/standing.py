@@ -15,7 +15,7 @@ from ..exceptions import RevocationUnavailable, StoreUnavailable
 from ..grant_records import UNAVAILABLE
 from ..revocation import Identity, Revocations, Standing
 from ..signals import send, session_revoked
-from .binding import Binding
+from .binding import EXTRA_LIFETIME, Binding
 from .renewal import held_by
 from .state import Token
 
@@ -28,7 +28,8 @@ def look_up(binding: Binding, token: Token) -> tuple[Standing, Token]:
     :raises StoreUnavailable: nobody knows, and ``JWTSESSION_STORE_FAILURE`` is ``"closed"``
     """
     revocations, held = binding.revocations, held_by(binding, token.private)
-    names = () if revocations is None else revocations.names(identity_of(token))
+    identity = identity_of(token)
+    names = () if revocations is None else revocations.names(identity)
     asked = names if held is None else [*names, binding.grants.record_name(held.grant)]
     if not asked:
         return Standing.LIVE, token
@@ -43,7 +44,7 @@ def look_up(binding: Binding, token: Token) -> tuple[Standing, Token]:
         return Standing.LIVE, token if held is None else replace(token, held=held)
     how = Standing.LIVE
     if revocations is not None:
-        how = revocations.standing(identity_of(token), values[: len(names)])
+        how = revocations.standing(identity, values[: len(names)])
     if held is not None:
         held = binding.grants.adopt(held, values[-1])
         if how is Standing.LIVE:
@@ -71,16 +72,18 @@ def end(binding: Binding, token: Token) -> tuple[Token, bool]:
     """
     try:
         if binding.revocations is not None:
-            binding.revocations.end(token.claims["sid"])
-        if token.held is not None:
+            left = token.claims["exp"] - binding.clock() + EXTRA_LIFETIME
+            binding.revocations.end(token.claims["sid"], at_least=left)
+    except StoreUnavailable as error:
+        binding.report(error)
+        return token, False
+    if token.held is not None:
+        with suppress(StoreUnavailable):
             # Read after that was written: a refresh that is under way writes its tokens first and
             # looks then whether the session is over. So one of the two sees what the other wrote.
             held = binding.grants.read(token.held)
             binding.grants.end(held)
             token = replace(token, held=held)
-    except StoreUnavailable as error:
-        binding.report(error)
-        return token, False
     return token, True
 
 
@@ -133,7 +136,8 @@ def revoke_at_provider(
     elif sub is not None:
         _revocations(binding).revoke_subject(sub, binding.moment())
     _log.info("Revoked by the provider %s", provider)
-    send(session_revoked, binding.app, sid=None, sub=sub)
+    # Of one session nobody here knows whose it is by our name, and not all of the person's are.
+    send(session_revoked, binding.app, sid=None, sub=sub if session_id is None else None)
 
 
 def identity_of(token: Token) -> Identity:

@@ -80,6 +80,7 @@ class RequestSession:
     """One request's session of one instance."""
 
     __slots__ = (
+        "ambiguous",
         "binding",
         "closed",
         "cookie_header",
@@ -95,6 +96,7 @@ class RequestSession:
         "reissued",
         "revoked",
         "session",
+        "set_aside",
         "token",
         "unconfirmed",
         "user",
@@ -115,6 +117,11 @@ class RequestSession:
         self.expired: Token | None = None
         #: The claims of a cookie that is good, of a session that was revoked.
         self.revoked: Token | None = None
+        #: The claims of a session for which a callback raised, or of whom the user_loader does not
+        #: know: nobody's in this request, but there to be ended.
+        self.set_aside: Token | None = None
+        #: The claims of cookies that are all good, so that nobody can say whose session it is.
+        self.ambiguous: tuple[Token, ...] = ()
         #: The claims of a cookie that is good, while nobody can say whether it was revoked.
         self.unconfirmed: Token | None = None
         #: The claims as they stand: verified, or issued in this request. None: nobody's.

@@ -67,6 +67,7 @@ def _verify(state: RequestSession) -> Verified | None:
     if len(live) > 1:
         # Which one is the person's and which one was planted (RFC 6265 section 8.6) nobody can say.
         rejected = "ambiguous"
+        state.ambiguous = tuple(one.token for one in live)
     if live:
         state.revoked = None
     if rejected is not None:

@@ -91,7 +91,9 @@ def take_transaction(
     transaction = close_transaction(
         state, _single(parameters, "state"), kind="sign_in", provider=provider.name
     )
-    if transaction is None or not _is_first(state.binding, transaction):
+    # Only what could spend a code is written down: anybody can come back with an error.
+    has_code = "code" in parameters and "error" not in parameters
+    if transaction is None or (has_code and not _is_first(state.binding, transaction)):
         raise ProviderError(provider.name, "state", status=400)
     return transaction
 

@@ -64,6 +64,8 @@ def read_refreshed_tokens(
         lifetime = None
     if lifetime is None and before.expires_at is not None and before.issued_at is not None:
         lifetime = before.expires_at - before.issued_at
+        if lifetime <= 0:  # those were over when they came, which says nothing of the next ones
+            lifetime = None
     return replace(
         before,
         access_token=tokens.access_token,

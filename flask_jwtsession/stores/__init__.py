@@ -59,8 +59,11 @@ def _require_writable(file: Path) -> None:
     folder = next(path for path in file.parents if os.path.exists(path))
     can_write = os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
     if not can_write or (os.path.exists(file) and not os.access(file, os.R_OK | os.W_OK)):
+        why = f"this user cannot write to {str(file if can_write else folder)!r}"
+        if not os.path.isdir(folder):
+            why = f"{str(folder)!r} is no folder"
         raise ValueError(
-            f"the SQLite file is {str(file)!r}, in the instance folder, and this user cannot write "
-            f"{'it' if can_write else f'to {str(folder)!r}'}. Make that writable, or give Flask "
-            "another folder (Flask(…, instance_path=…)); or take a Redis URL, or None for no store"
+            f"the SQLite file is {str(file)!r}, in the instance folder, but {why}. Change that, or "
+            "give Flask another instance folder (Flask(…, instance_path=…)); or take a Redis URL, "
+            "or None for no store"
         )

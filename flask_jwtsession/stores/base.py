@@ -22,7 +22,8 @@ class Store(ABC):
     process sees what any of them wrote before. Every method raises :exc:`~.StoreUnavailable` if it
     could not do its work, also for having taken too long (a second or two: a request is waiting),
     and nothing else; whether a write that raised was done is unknown. All may be called from any
-    thread, and in a process that was forked from the one that made the store.
+    thread, and in a process that was forked from the one that made the store, if no other thread of
+    that one used the store at the moment of the fork.
     ``flask_jwtsession.stores.contract`` has the tests that a store has to pass.
     """
 

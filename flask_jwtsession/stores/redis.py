@@ -157,6 +157,10 @@ class RedisStore(Store):
             raise
 
 
+class _WrongURL(ValueError):
+    """Says what is wrong, and repeats nothing of the URL."""
+
+
 def connect(url: str) -> Any:
     """redis-py's client for ``url``; nothing is connected yet. Raises :exc:`ValueError`, whose text
     has nothing of the URL: a password could be in it.
@@ -174,6 +178,8 @@ def connect(url: str) -> Any:
         for name in ("socket_timeout", "socket_connect_timeout"):
             if not pool.connection_kwargs[name] > 0:
                 raise ValueError(name)
+    except _WrongURL:
+        raise
     except Exception:  # of redis-py, urllib and ssl, for what somebody wrote
         raise ValueError(
             "the URL, or one of its options, cannot be understood. In a password, characters such "
@@ -186,8 +192,17 @@ def _direct(url: str) -> Any:
     scheme, _, rest = url.partition("://")
     path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")[2]
     # redis-py takes a path that is no number for the database 0, and no path for a socket.
-    if not (path if scheme == "unix" else path.isdigit() or not path):
-        raise ValueError(path)
+    if scheme == "unix" and not path:
+        raise _WrongURL("the URL of a socket is unix:///path/of/the/socket")
+    if "+sentinel" in scheme:
+        raise _WrongURL(
+            "the URL of sentinels is redis+sentinel://host:26379,host:26379/service/database, with "
+            "user:password@ before the hosts if there is one"
+        )
+    if scheme != "unix" and path and not path.isdigit():
+        raise _WrongURL(
+            "the path of the URL is the number of a database, as in redis://host:6379/0"
+        )
     return Redis.from_url(url, **_defaults())
 
 
@@ -217,7 +232,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", text)
     port = int(match[2] or _SENTINEL_PORT) if match else 0
     if match is None or not 0 < port < 65_536:
-        raise ValueError(text)
+        raise _WrongURL("a sentinel is a host, or a host and a port from 1 to 65535")
     return match[1].strip("[]"), port
 
 

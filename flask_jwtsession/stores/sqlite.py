@@ -6,9 +6,10 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -58,7 +59,7 @@ class SQLiteStore(Store):
     """A file in write-ahead mode, made when something is written for the first time.
 
     The file's folder has to be on a disk of this machine: not on NFS. The file, and those beside it
-    (``-wal``, ``-shm``, ``.lock``), can be read by nobody but the user that made them. To put one
+    (``-wal``, ``-shm``), can be read by nobody but the user that made them. To put one
     back from a backup, take ``-wal`` and ``-shm`` away first. A process may fork children that use
     the store too, unless one of its threads uses it at that moment.
 
@@ -74,6 +75,7 @@ class SQLiteStore(Store):
         self._clock = clock
         self._pool = _Pool((0, 0, 0))
         self._cleaned_at = float("-inf")
+        self._writing = Lock()
         self._queries: dict[int, str] = {}
         _stores.add(self)
 
@@ -85,8 +87,12 @@ class SQLiteStore(Store):
                 return [None] * len(keys)  # nothing was ever written
             query = self._queries.get(len(keys)) or self._query(len(keys))
             connection = pool.take(self._file)
-            found = dict(connection.execute(query, (*keys, self._clock())).fetchall())
-            pool.idle.append(connection)  # not after an error: it closes itself
+            try:
+                found = dict(connection.execute(query, (*keys, self._clock())).fetchall())
+            except BaseException:
+                connection.close()
+                raise
+            pool.idle.append(connection)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
         return [found.get(key) for key in keys] if found else [None] * len(keys)
@@ -114,26 +120,37 @@ class SQLiteStore(Store):
         # One statement, and so one transaction: SQLite takes the lock before it looks.
         now = self._clock()
         values |= {"key": key, "now": now, "expires": now + lifetime}
+        # The threads of a process wait in a row, and not all of them for the file: SQLite lets
+        # whoever comes first have it, and of many somebody always comes last.
+        if not self._writing.acquire(timeout=BUSY):
+            raise StoreUnavailable(f"SQLite, {self.path}: too many are writing")
         try:
             pool = self._current_pool() or self._create()
             try:
-                connection = pool.take(self._file)
-                done = connection.execute(statement, values).rowcount > 0
+                return self._execute(pool, statement, values)
             except sqlite3.OperationalError as error:
                 if not _is(error, sqlite3.SQLITE_READONLY):
                     raise
                 # It was opened when nobody could write; perhaps one can by now.
                 pool.close()
-                connection = pool.take(self._file)
-                done = connection.execute(statement, values).rowcount > 0
-            if not 0 <= now - self._cleaned_at < CLEANED_EVERY:
-                self._cleaned_at = now
-                with suppress(sqlite3.Error):  # what was asked for is done; this can wait
-                    _clean(connection, now)
-            # Not put back after an error: it closes itself.
-            pool.idle.append(connection)
+                return self._execute(pool, statement, values)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
+        finally:
+            self._writing.release()
+
+    def _execute(self, pool: _Pool, statement: str, values: Mapping[str, Any]) -> bool:
+        connection = pool.take(self._file)
+        try:
+            done = connection.execute(statement, values).rowcount > 0
+            if not 0 <= values["now"] - self._cleaned_at < CLEANED_EVERY:
+                self._cleaned_at = values["now"]
+                with suppress(sqlite3.Error):  # what was asked for is done; this can wait
+                    _clean(connection, values["now"])
+        except BaseException:
+            connection.close()
+            raise
+        pool.idle.append(connection)
         return done
 
     def _query(self, keys: int) -> str:
@@ -165,7 +182,7 @@ class SQLiteStore(Store):
 
     def _create(self) -> _Pool:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(f"{self._file}.lock"):
+        with _locked(os.fspath(self.path.parent)):
             if not self.path.exists():
                 _make(self._file)
         pool = self._current_pool()
@@ -196,8 +213,9 @@ class _Pool:
             return _open(file)
 
     def close(self) -> None:
-        while self.idle:
-            self.idle.pop().close()
+        with suppress(IndexError):  # somebody took the last one
+            while self.idle:
+                self.idle.pop().close()
 
 
 #: Those of this process that are in use.
@@ -209,19 +227,27 @@ def _close_all() -> None:
         store.close()
 
 
+def _unlock_all() -> None:
+    for store in list(_stores):
+        store._writing = Lock()  # there is nobody left who would release it
+
+
 # A child process inherits what SQLite remembers of its locks, but not the locks themselves: with a
 # file open at the fork it would believe to hold some, and write where nobody reads.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_close_all)
+    os.register_at_fork(before=_close_all, after_in_child=_unlock_all)
 
 
 @contextmanager
-def _locked(file: str) -> Iterator[None]:
-    """Of all processes that are here, one at a time."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+def _locked(folder: str) -> Iterator[None]:
+    """Of all processes that are here, one at a time. Nobody deletes the folder."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         give_up = time.monotonic() + BUSY
-        while fcntl is not None:
+        while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -246,6 +272,9 @@ def _make(file: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(unnamed)
     os.close(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    # Whole before it has its name: who opens an empty file deletes the log that is beside it, and
+    # that may be the one of its successor by then.
+    _open(unnamed).close()
     os.rename(unnamed, file)
 
 
