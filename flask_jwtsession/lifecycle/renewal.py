@@ -62,7 +62,8 @@ def issue(
         return save.encode(state, claims, Claims(private))
     if settings.store is None and held.error == FAILED:
         # In this process. Another one may have got new tokens for those that are in the cookie.
-        return save.encode(state, claims, Claims(private))
+        lines, token = save.encode(state, claims, Claims(private))
+        return lines, replace(token, held=held)
     in_cookie = settings.provider_tokens == "cookie" or not held.is_recorded
     try:
         lines, token = _encode(state, claims, private, held, in_cookie=in_cookie)

@@ -73,7 +73,7 @@ class SQLiteStore(Store):
         self.path = Path(path).absolute()
         self._file = os.fspath(self.path)
         self._clock = clock
-        self._pool = _Pool((0, 0, 0))
+        self._pool = _Pool((0, 0))
         self._cleaned_at = float("-inf")
         self._writing = Lock()
         self._queries: dict[int, str] = {}
@@ -113,7 +113,7 @@ class SQLiteStore(Store):
         return self._write(_DELETE, key, expected=expected)
 
     def close(self) -> None:
-        pool, self._pool = self._pool, _Pool((0, 0, 0))
+        pool, self._pool = self._pool, _Pool((0, 0))
         pool.close()
 
     def _write(self, statement: str, key: str, *, lifetime: float = 0.0, **values: Any) -> bool:
@@ -172,10 +172,10 @@ class SQLiteStore(Store):
             status = os.stat(self._file)
         except FileNotFoundError:
             return None
-        owner = os.getpid(), status.st_dev, status.st_ino
+        file_id = status.st_dev, status.st_ino
         pool = self._pool
-        if pool.owner != owner:
-            pool, former = _Pool(owner), pool
+        if pool.file_id != file_id:
+            pool, former = _Pool(file_id), pool
             self._pool = pool
             former.close()
         return pool
@@ -202,8 +202,8 @@ class _Pool:
     thread use one, but one at a time.
     """
 
-    def __init__(self, owner: tuple[int, int, int]) -> None:
-        self.owner = owner
+    def __init__(self, file_id: tuple[int, int]) -> None:
+        self.file_id = file_id
         self.idle: deque[_Connection] = deque()
 
     def take(self, file: str) -> _Connection:
@@ -227,15 +227,16 @@ def _close_all() -> None:
         store.close()
 
 
-def _unlock_all() -> None:
+def _start_anew() -> None:
     for store in list(_stores):
+        store._pool = _Pool((0, 0))
         store._writing = Lock()  # there is nobody left who would release it
 
 
 # A child process inherits what SQLite remembers of its locks, but not the locks themselves: with a
 # file open at the fork it would believe to hold some, and write where nobody reads.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_close_all, after_in_child=_unlock_all)
+    os.register_at_fork(before=_close_all, after_in_child=_start_anew)
 
 
 @contextmanager
