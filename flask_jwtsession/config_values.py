@@ -94,9 +94,9 @@ def refresh_failure(value: Any) -> RefreshFailure:
 def store(value: Any) -> str | Store | None:
     if value in (None, "None", "none"):
         return None
-    if isinstance(value, Store) or value in ("sqlite", "memory"):
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, str) and _STORE_URL.match(value):
+    if isinstance(value, Store):
+        return value
+    if isinstance(value, str) and (value in ("sqlite", "memory") or _STORE_URL.match(value)):
         return value
     # A URL may have a password in it.
     is_word = isinstance(value, str) and re.fullmatch("[A-Za-z0-9_-]{0,20}", value)

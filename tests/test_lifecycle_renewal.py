@@ -53,7 +53,8 @@ from .integration.provider_sign_in import (
     make_workers,
 )
 from .peers.faulty_provider import FaultyProvider, Hold, logout_token
-from .support import NOW, Clock, session_token, set_cookies, unseal
+from .scenes import cookie_of
+from .support import NOW, Clock, get, make_app, session_token, set_cookies, unseal
 
 DAY = 86_400
 #: Seconds that an access token of the provider lives, unless a test says otherwise.
@@ -1652,3 +1653,40 @@ def test_without_a_store_tokens_are_refreshed_once_in_a_process(
     [token] = {one.access_token for one in seen}
     assert provider.is_live(token)
     assert provider.count("refresh") == 1
+
+
+def _answer(answer: dict[str, Any] | None, account: Account) -> dict[str, Any] | None:
+    return answer
+
+
+def access_token() -> str:
+    account = current_session.account
+    return "none" if account is None else str(account.access_token)
+
+
+def test_without_a_store_a_refusal_in_one_process_leaves_the_cookie_its_tokens(
+    clock: Clock,
+) -> None:
+    """Another process may have got new ones for them."""
+    apps = []
+    for answer in (None, {"access_token": "new", "expires_in": LIFETIME}):
+        app, auth = make_app(clock, STORE=None, UPDATE_AGE=0)
+        auth.refresh_callback(partial(_answer, answer))
+        app.add_url_rule("/error", "error", lambda: str(current_session.error))
+        app.add_url_rule("/at", "at", access_token)
+        apps.append(app)
+    refused, served = apps
+    account = {
+        "provider": "x",
+        "type": "oauth",
+        "provider_account_id": "1",
+        "access_token": "old",
+        "expires_at": clock() - 1,
+    }
+    cookie = cookie_of(refused, _session={"account": account, "grant": "g" * 22, "gen": 0})
+    response = get(refused.test_client(), "/error", cookie)
+    assert response.text == "refresh_failed"
+    issued = session_token(response)
+    assert issued is not None
+    name = cookie.partition("=")[0]
+    assert get(served.test_client(), "/at", f"{name}={issued}").text == "new"
