@@ -70,7 +70,7 @@ def read_settings(
     """
     keys = _Keys(config, prefix)
     own_name = prefix.lower()
-    default_store: str | Store | None = "sqlite"
+    default_store: str | Store | None = "sqlite"  # as the type that the key can have
     max_age = keys.read("MAX_AGE", values.seconds(least=1, most=_MAX_COOKIE_AGE), 30.0 * _DAY)
     settings = Settings(
         config_prefix=prefix,

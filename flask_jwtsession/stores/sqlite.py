@@ -59,9 +59,9 @@ class SQLiteStore(Store):
     """A file in write-ahead mode, made when something is written for the first time.
 
     The file's folder has to be on a disk of this machine: not on NFS. The file, and those beside it
-    (``-wal``, ``-shm``), can be read by nobody but the user that made them. To put one
-    back from a backup, take ``-wal`` and ``-shm`` away first. A process may fork children that use
-    the store too, unless one of its threads uses it at that moment.
+    (``-wal``, ``-shm``), can be read by nobody but the user that made them. To put one back from a
+    backup, take ``-wal`` and ``-shm`` away first. A process may fork children that use the store
+    too, unless one of its threads uses it at that moment.
 
     :param path: of the file; its folder is made, too
     :param clock: epoch seconds
