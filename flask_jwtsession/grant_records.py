@@ -1,33 +1,19 @@
-"""What a store has of a grant: the tokens that a sign-in was given, or those that came of them.
-
-A record is found, and decrypted, with the grant's 128 random bits and nothing else, and these are
-in cookies only. So it outlives the replacement of secrets, and nobody who reads a store learns
-anything from it.
-"""
+"""What a store has of a grant: the tokens that a sign-in was given, or those that came of them."""
 
 from __future__ import annotations
 
-import re
-import secrets
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Literal
 
-from .exceptions import TokenInvalid
+from . import records
+from .records import LAST_GENERATION
 from .session import Account
-from .stores import entry_name
-from .tokens import strict_json
-from .tokens.encrypted import EncryptedTokens
-from .tokens.keys import record_keys
 
 #: Why the tokens are not what they should be: the provider could not be asked, and will be again;
 #: or it gives nothing for this grant any more, and the person has to sign in to get new ones.
 RefreshError = Literal["refresh_unavailable", "refresh_failed"]
 UNAVAILABLE: RefreshError = "refresh_unavailable"
 FAILED: RefreshError = "refresh_failed"
-
-_GENERATION = re.compile(rb"([0-9]{1,15})\.", re.ASCII)
-_LAST_GENERATION = 10**15 - 1
 
 
 @dataclass(frozen=True)
@@ -51,12 +37,7 @@ class Held:
     @property
     def is_over(self) -> bool:
         """Whether the session that it was for has ended."""
-        return self.generation == _LAST_GENERATION
-
-
-def new_grant() -> str:
-    """128 random bits, base64url."""
-    return secrets.token_urlsafe(16)
+        return self.generation == LAST_GENERATION
 
 
 def dead(held: Held) -> Held:
@@ -67,39 +48,23 @@ def dead(held: Held) -> Held:
 
 def over(held: Held) -> Held:
     """``held``, after its session has ended: newer than whatever came of it."""
-    return replace(dead(held), generation=_LAST_GENERATION)
-
-
-def name_of(grant: str, what: str) -> str:
-    """The store's name of a grant's ``"record"``, or of what else is kept of it."""
-    return entry_name(grant.encode(), f"grant {what}")
+    return replace(dead(held), generation=LAST_GENERATION)
 
 
 def seal(held: Held) -> bytes:
-    """A record: the generation, for those who only want to know whether it is newer, and all of it
-    encrypted as a cookie is, under a key of this grant.
-    """
-    content = strict_json.dump(
-        {
-            "gen": held.generation,
-            "dead": held.error == FAILED,
-            "tokens": held.account.tokens(),
-        }
-    )
-    return f"{held.generation}.{_encryption(held.grant).encode(content)}".encode()
+    """The record of what is held."""
+    content = {"dead": held.error == FAILED, "tokens": held.account.tokens()}
+    return records.seal(held.grant, held.generation, content)
 
 
 def open_record(held: Held, record: bytes | None) -> Held | None:
     """What a record says, of whatever generation; None for one that nobody here wrote."""
-    if record is None:
+    content = records.unseal(held.grant, record)
+    if content is None:
         return None
-    token = record.partition(b".")[2].decode("ascii", "replace")
     try:
-        content = strict_json.parse_object(_encryption(held.grant).decode(token))
-        if content["gen"] != generation_of(record):  # which nothing protects
-            return None
         account = held.account.with_tokens(content["tokens"])
-    except (TokenInvalid, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
     return replace(
         held,
@@ -109,15 +74,3 @@ def open_record(held: Held, record: bytes | None) -> Held | None:
         error=FAILED if content.get("dead") else None,
         is_recorded=True,
     )
-
-
-@lru_cache(maxsize=512)
-def _encryption(grant: str) -> EncryptedTokens:
-    # Where tokens are in the store only, every request reads the same record.
-    return EncryptedTokens(record_keys(grant.encode()), remembered=1)
-
-
-def generation_of(record: bytes | None) -> int | None:
-    """The generation that a record says it has; None without one."""
-    match = None if record is None else _GENERATION.match(record)
-    return None if match is None else int(match[1])

@@ -19,47 +19,28 @@ Nothing here knows of requests: tokens in, tokens out.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from .exceptions import ProviderError, StoreUnavailable
-from .grant_records import (
-    FAILED,
-    UNAVAILABLE,
-    Held,
-    dead,
-    generation_of,
-    name_of,
-    open_record,
-    over,
-    seal,
-)
+from .grant_records import FAILED, UNAVAILABLE, Held, dead, open_record, over, seal
+from .records import OVER_KEPT, POLL, Records, generation_of, name_of
 from .session import Account
-from .stores import LARGEST_SKEW, Store
+from .stores import Store
 
-# All in seconds.
-#: How long a lease lasts whose holder died; longer than a token request may take (10 s).
-LEASE = 12.0
+# All in seconds. A token request may take less than a lease lasts: 10 s.
 #: How long a request waits for another one's refresh.
 PATIENCE = 5.0
 #: How long nobody tries again after a failure that may pass.
 PAUSE = 5.0
-#: Between two looks of a request that waits.
-POLL = 0.02
 #: At most so long before its end is an access token refreshed; and at most a tenth of its life.
 MARGIN = 60.0
 
 #: Asks the provider for new tokens. Raises :exc:`GrantRefused`, and :exc:`ProviderError` for a
 #: failure that may pass.
 Refresh = Callable[[Account], Account]
-
-# For how long it is said that a session is over: longer than anybody waits for a lease.
-_OVER_KEPT = 60.0
-# Seconds before each attempt to record tokens.
-_WRITE_ATTEMPTS = (0.0, 0.25, 0.5, 1.0)
 
 
 class GrantRefused(Exception):
@@ -114,6 +95,7 @@ class Grants:
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._records = Records(store, lifetime, clock, sleep)
         self._store = store
         self._lifetime = lifetime
         self._clock = clock
@@ -171,7 +153,7 @@ class Grants:
         """The session is over: nobody refreshes its tokens any more, not even who waits to do so.
         Raises :exc:`StoreUnavailable`.
         """
-        self._store.put(self.record_name(held.grant), seal(over(held)), _OVER_KEPT)
+        self._store.put(self.record_name(held.grant), seal(over(held)), OVER_KEPT)
 
     def renew(self, held: Held, refresh: Refresh, *, forced: bool = False) -> Renewal:
         """Refresh the tokens, or adopt what somebody else has refreshed meanwhile.
@@ -192,15 +174,13 @@ class Grants:
                 return True
             return not (is_due(held, self._clock()) or (forced and first == sent))
 
-        owner, give_up = self._mark(), time.monotonic() + PATIENCE
+        owner, give_up = self._records.mark(), time.monotonic() + PATIENCE
         while True:
             if is_done(held):
                 return Renewal(held)
-            if self._is_current(paused):
+            if self._records.is_current(paused):
                 return Renewal(replace(held, error=UNAVAILABLE))
-            # Tried only when it looks free: those who wait are not to write, again and again, and
-            # so be in the way of the one they wait for.
-            if not self._is_current(leased) and self._store.take_lease(lease, owner, LEASE):
+            if self._records.take_lease(lease, leased, owner):
                 break
             if not forced and self._is_valid(held):
                 return Renewal(held)  # somebody is at it, and this one will do
@@ -216,7 +196,7 @@ class Grants:
             held = self.adopt(held, known)
             if is_done(held):
                 return Renewal(held)
-            if self._is_current(paused):
+            if self._records.is_current(paused):
                 return Renewal(replace(held, error=UNAVAILABLE))
             renewal = self._ask(held, refresh, record, known, pause)
             # With tokens that could not be recorded, the next one would send the spent ones. Until
@@ -225,8 +205,7 @@ class Grants:
             return renewal
         finally:
             if is_safe:
-                with suppress(StoreUnavailable):  # it comes to its end by itself
-                    self._store.release_lease(lease, owner)
+                self._records.release_lease(lease, owner)
 
     def _ask(
         self, held: Held, refresh: Refresh, record: str, known: bytes | None, pause: str
@@ -251,43 +230,19 @@ class Grants:
         """``held``, after it was recorded, as far as that can be done; or what somebody recorded
         who was faster.
         """
-        value = seal(held)
-        for delay in _WRITE_ATTEMPTS:
-            if delay:
-                self._sleep(delay)
-            with suppress(StoreUnavailable):
-                while not self._store.compare_and_set(name, known, value, self._lifetime):
-                    (known,) = self._store.get_many([name])
-                    if known == value:  # a write whose answer was lost
-                        break
-                    if (generation_of(known) or 0) >= held.generation:
-                        others = open_record(held, known)
-                        if others is not None:
-                            return others
-                return replace(held, is_recorded=True)
-        # This response has the tokens, and its browser will send them. Whoever still has the old
-        # ones, and asks for new ones with them, will be refused.
-        return replace(held, is_recorded=False)
+        written, others = self._records.write(
+            name, known, seal(held), lambda record: open_record(held, record)
+        )
+        if others is not None:
+            return others
+        # If it was not: this response has the tokens, and its browser will send them. Whoever still
+        # has the old ones, and asks for new ones with them, will be refused.
+        return replace(held, is_recorded=written)
 
     def _unavailable(self, held: Held, pause: str) -> Renewal:
         with suppress(StoreUnavailable):
-            self._store.put(pause, self._mark(), PAUSE)
+            self._store.put(pause, self._records.mark(), PAUSE)
         return Renewal(replace(held, error=UNAVAILABLE))
-
-    def _mark(self) -> bytes:
-        """A value of our own, unguessable, and when it was made."""
-        return f"{self._clock()!r} {secrets.token_urlsafe(16)}".encode()
-
-    def _is_current(self, mark: bytes | None) -> bool:
-        """Whether there is one; not from a time that is long to come: then the clock was set back,
-        and its lifetime will be over so much later.
-        """
-        if mark is None:
-            return False
-        try:
-            return float(mark.partition(b" ")[0]) < self._clock() + LARGEST_SKEW
-        except ValueError:
-            return True
 
     def _is_valid(self, held: Held) -> bool:
         expires = held.account.expires_at

@@ -34,8 +34,8 @@ from flask_jwtsession import (
     update_session,
 )
 from flask_jwtsession import sign_in as sign_in_as
-from flask_jwtsession.grant_records import _LAST_GENERATION
 from flask_jwtsession.providers.provider import Provider
+from flask_jwtsession.records import LAST_GENERATION as _LAST_GENERATION
 from flask_jwtsession.stores import Store
 from flask_jwtsession.stores.memory import MemoryStore
 from flask_jwtsession.stores.sqlite import SQLiteStore

@@ -20,7 +20,8 @@ from flask_jwtsession.providers import account_tokens as module
 from flask_jwtsession.providers.network import TIMEOUT
 from flask_jwtsession.providers.provider import Provider
 from flask_jwtsession.providers.reasons import Untrusted
-from flask_jwtsession.refresh import LEASE, GrantRefused
+from flask_jwtsession.records import LEASE
+from flask_jwtsession.refresh import GrantRefused
 
 from .integration.provider_sign_in import Browser
 from .peers.faulty_provider import FaultyProvider, logout_token

@@ -31,12 +31,11 @@ from hypothesis import strategies as st
 
 from flask_jwtsession import Account
 from flask_jwtsession.exceptions import ProviderError, StoreUnavailable
-from flask_jwtsession.grant_records import Held, new_grant
+from flask_jwtsession.grant_records import Held
+from flask_jwtsession.records import LEASE, POLL, new_grant
 from flask_jwtsession.refresh import (
-    LEASE,
     PATIENCE,
     PAUSE,
-    POLL,
     GrantRefused,
     Grants,
     Refresh,

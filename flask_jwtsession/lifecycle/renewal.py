@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from ..exceptions import ProviderError, SessionTooLarge, StoreUnavailable
-from ..grant_records import FAILED, UNAVAILABLE, Held, new_grant
+from ..grant_records import FAILED, UNAVAILABLE, Held
 from ..providers.reasons import Unusable
 from ..providers.token_response import read_refreshed_tokens
+from ..records import new_grant
 from ..refresh import GrantRefused, Refresh, Renewal, is_due
 from ..session import Account, Claims
 from . import save

@@ -18,7 +18,8 @@ from threading import Thread
 
 import pytest
 
-from flask_jwtsession.refresh import LEASE, PATIENCE
+from flask_jwtsession.records import LEASE
+from flask_jwtsession.refresh import PATIENCE
 
 from ..oidc_provider import OidcProvider, Person
 from ..redis_server import RedisServer
