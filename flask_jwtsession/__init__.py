@@ -21,6 +21,7 @@ from .guards import Guards as _Guards
 from .session import Account, JWTEvent, Session, Trigger
 from .signals import (
     refresh_failed,
+    reuse_detected,
     session_refreshed,
     session_rejected,
     session_revoked,
@@ -34,6 +35,7 @@ _default = _Guards(_DEFAULT_PREFIX)
 current_session = _default.current_session
 current_user = _default.current_user
 sign_in = _default.sign_in
+create_token = _default.create_token
 update_session = _default.update_session
 refresh_session = _default.refresh_session
 revoke_session = _default.revoke_session
@@ -68,6 +70,7 @@ __all__ = [
     "Trigger",
     "UpdateRefused",
     "claims_required",
+    "create_token",
     "csrf_exempt",
     "current_session",
     "current_user",
@@ -76,6 +79,7 @@ __all__ = [
     "public",
     "refresh_failed",
     "refresh_session",
+    "reuse_detected",
     "revoke_session",
     "revoke_user",
     "roles_required",

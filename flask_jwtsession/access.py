@@ -10,6 +10,7 @@ from werkzeug.local import LocalProxy
 
 from .cross_origin import refuse_forged
 from .lifecycle import change, standing
+from .lifecycle import sign_in as beginning
 from .lifecycle.binding import Binding, current_binding
 from .lifecycle.load import load, loaded_user
 from .lifecycle.state import RequestSession, state_of
@@ -44,6 +45,7 @@ class Access:
         account: Account | None = None,
         profile: Mapping[str, Any] | None = None,
         claims: Mapping[str, Any] | None = None,
+        refresh_claims: Mapping[str, Any] | None = None,
     ) -> Session:
         """Sign a person in, and return their session.
 
@@ -56,13 +58,40 @@ class Access:
             ``"<provider>|<provider_account_id>"``
         :param profile: the provider's profile, for the callbacks
         :param claims: more claims for the token
+        :param refresh_claims: claims of the refresh token, with ``JWTSESSION_REFRESH_COOKIE``:
+            what the ``reauth_callback`` needs besides ``sub``
         :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused
         :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
         :raises InsecureTransport: the request came over plain http
         :raises StoreUnavailable: the account's tokens are to be kept in the store
         :raises SessionClosed: the response is finished, or a callback is running
         """
-        return change.sign_in(
+        return beginning.sign_in(
+            self._state_to_change(),
+            user,
+            account=account,
+            profile=profile,
+            claims=claims,
+            refresh_claims=refresh_claims,
+        )
+
+    def create_token(
+        self,
+        user: Mapping[str, Any],
+        *,
+        account: Account | None = None,
+        profile: Mapping[str, Any] | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Sign a person in without a cookie: a token for a client that sends it as
+        ``Authorization: Bearer``, with ``"header"`` in ``JWTSESSION_TOKEN_LOCATIONS``.
+
+        It is a session of its own, of ``JWTSESSION_MAX_AGE`` at most: it cannot be changed, and is
+        not issued again by use. The session of the request, if there is one, stays what it is.
+
+        :param user: as in :func:`sign_in`, and so are the others and what is raised
+        """
+        return beginning.create_token(
             self._state_to_change(), user, account=account, profile=profile, claims=claims
         )
 

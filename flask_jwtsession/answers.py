@@ -10,15 +10,19 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from .exceptions import JWTSessionError
 from .lifecycle.binding import Binding
+from .lifecycle.state import state_of, takes_no_cookie
+from .request_checks.bearer import challenge
 from .request_checks.clients import Client, classify
 
 #: For pages and answers that are about one person.
 NO_STORE = "private, no-cache, no-store"
 
 
-def client_kind() -> Client:
+def client_kind(binding: Binding) -> Client:
     """What kind of client sent the current request."""
     headers = request.headers
+    if takes_no_cookie(binding, request):
+        return Client.PROGRAM
     return classify(
         fetch_mode=headers.get("Sec-Fetch-Mode"),
         accept=headers.get("Accept", ""),
@@ -45,6 +49,29 @@ def refusal(
     response = _response(binding, status, code, detail, title, again)
     response.headers.update(headers or {})
     return default_exceptions[status](detail, response)
+
+
+def unauthorized(
+    binding: Binding, code: str, detail: str, *, headers: dict[str, str] | None = None
+) -> HTTPException:
+    """The refusal of a program that has to sign in."""
+    state = state_of(binding)
+    if state.bearer is not None and state.rejected is not None:
+        code, detail = "invalid_token", "The token is not accepted."
+    return refusal(binding, 401, code, detail, headers={**challenge_of(binding), **(headers or {})})
+
+
+def challenge_of(binding: Binding, error: str | None = None) -> dict[str, str]:
+    """The header ``WWW-Authenticate`` (RFC 6750 section 3), where a token may come in a header.
+
+    :param error: what is wrong with a token that is good; of one that is not it is said anyway
+    """
+    if "header" not in binding.settings.token_locations:
+        return {}
+    state = state_of(binding)
+    if state.bearer is not None and state.rejected is not None:
+        error = "invalid_token"
+    return {"WWW-Authenticate": challenge(binding.blueprint, error)}
 
 
 def store_is_away(binding: Binding) -> HTTPException:
@@ -121,7 +148,7 @@ def _response(
     again: str | None = None,
 ) -> Response:
     title = HTTPStatus(status).phrase
-    if client_kind() is Client.PAGE:
+    if client_kind(binding) is Client.PAGE:
         return refusal_page(binding, status, page_title or title, detail, again=again)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     response = Response(json.dumps(body), status, content_type="application/problem+json")

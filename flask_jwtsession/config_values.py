@@ -13,16 +13,20 @@ from .request_checks.origin import parse_origin
 from .request_checks.redirects import is_local_path
 from .stores import Store
 from .tokens.claims import RESERVED
-from .tokens.encrypted import MAX_TOKEN_LENGTH
+from .tokens.signing_keys import SignatureAlgorithm, SigningKey, read_pem
+from .tokens.token_format import MAX_TOKEN_LENGTH
 
 SameSite = Literal["Lax", "Strict", "None"]
 ProviderTokens = Literal["cookie", "store", "none"]
 StoreFailure = Literal["closed", "open"]
 RefreshFailure = Literal["keep", "sign_out"]
+TokenFormat = Literal["encrypted", "signed"]
+TokenLocation = Literal["cookie", "header"]
 
 T = TypeVar("T", bound=str)
 
 _STORE_URL = re.compile(r"(rediss?(\+sentinel)?|unix)://")
+_LOCATIONS: tuple[TokenLocation, ...] = ("cookie", "header")
 # Seconds; more than any session lives.
 _FOREVER = 10**12
 
@@ -149,6 +153,47 @@ def pages(value: Any) -> Mapping[str, str]:
         if not (isinstance(page, str) and is_local_path(page) and not urlsplit(page).fragment):
             raise ValueError(f"a page is a path of this application such as '/login', got {page!r}")
     return MappingProxyType(dict(value))
+
+
+def token_format(value: Any) -> TokenFormat:
+    return _one_of(("encrypted", "signed"), value)
+
+
+def algorithm(value: Any) -> SignatureAlgorithm:
+    return _one_of(("HS256", "RS256", "ES256", "EdDSA"), value)
+
+
+def signing_keys(value: Any) -> tuple[SigningKey, ...]:
+    keys = tuple(read_pem(one) for one in (value if isinstance(value, list | tuple) else [value]))
+    if not keys:
+        raise ValueError("takes a PEM text, or a list of them, and the list is empty")
+    if keys[0].private is None:
+        raise ValueError("the first key signs: it has to be a private one")
+    if len({key.kid for key in keys}) != len(keys):
+        raise ValueError("a key is in the list twice")
+    return keys
+
+
+def issuer(value: Any) -> str:
+    # StringOrURI (RFC 7519 section 2).
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"takes a text such as 'https://app.example.com', got {value!r}")
+    return value
+
+
+def audience(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list | tuple) and value and all(one and type(one) is str for one in value):
+        return tuple(value)
+    raise ValueError(f"takes a text, or a list of texts, got {value!r}")
+
+
+def token_locations(value: Any) -> frozenset[TokenLocation]:
+    if isinstance(value, list | tuple | set | frozenset) and value:
+        locations = [_one_of(_LOCATIONS, one) for one in value]
+        return frozenset(locations)
+    raise ValueError(f"takes a list of 'cookie' and 'header', got {value!r}")
 
 
 def _one_of(known: tuple[T, ...], value: object) -> T:

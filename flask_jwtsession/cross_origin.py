@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from .answers import refusal
 from .lifecycle.binding import Binding
-from .lifecycle.state import own_origin
+from .lifecycle.state import current_request, own_origin, takes_no_cookie
 from .request_checks.origin import SAFE_METHODS, Verdict, check_origin
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +44,7 @@ def refuse_cross_origin(binding: Binding) -> HTTPException:
 def carries_our_cookie(binding: Binding, request: Request) -> bool:
     """Whether the browser sent a session cookie, or something that looks like one."""
     header: str = request.environ.get("HTTP_COOKIE", "")
-    return any(cookie.name in header for one in binding.cookie_sets for cookie, _ in one.sources)
+    return any(cookie.name in header for one in binding.cookie_sets for cookie in one.of_session())
 
 
 def refuse_forged(binding: Binding) -> None:
@@ -60,6 +60,7 @@ def refuse_forged(binding: Binding) -> None:
         binding.settings.csrf_protect
         and request.method not in SAFE_METHODS
         and not is_exempt
+        and not takes_no_cookie(binding, current_request())
         and origin_verdict(binding) is Verdict.CROSS_ORIGIN
     ):
         raise refuse_cross_origin(binding)

@@ -233,6 +233,20 @@ class JWTSession(Guards):
         self._callbacks.refresh = as_sync(function)
         return function
 
+    def reauth_callback(self, function: F) -> F:
+        """``(claims) -> claims, (claims, refresh claims), or None``: with
+        ``JWTSESSION_REFRESH_COOKIE``, who may come back after their access cookie is over.
+
+        It gets the claims of the refresh cookie: ``sub``, ``sid``, ``auth_time``, and the
+        ``refresh_claims`` of the sign-in. It looks the person up, and returns all claims of the
+        next access token; together with them those of the next refresh token, if these change. None
+        signs the person out. Of requests that come at the same time with one refresh cookie it is
+        called for one. An exception is the application's error: the request fails, and both cookies
+        stay as good as they were. It should take less than ten seconds.
+        """
+        self._callbacks.reauth = as_sync(function)
+        return function
+
     def unauthorized_handler(self, function: F) -> F:
         """``() -> response``: what guards answer to somebody who has to sign in."""
         self._callbacks.unauthorized = as_sync(function)

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, redirect, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from .access import Access
-from .answers import NO_STORE, client_kind, refusal, store_is_away
+from .answers import NO_STORE, challenge_of, client_kind, refusal, store_is_away, unauthorized
 from .cross_origin import exempt, origin_verdict
 from .exceptions import ProviderError
 from .lifecycle.binding import OURS, Binding, current_binding
@@ -101,7 +102,7 @@ class Guards(Access):
             held = _roles_of(session)
             if any(role in held for role in roles) if any_of else held.issuperset(roles):
                 return None
-            raise refusal(binding, 403, "role_required", "You may not do this.")
+            raise _forbidden(binding, "role_required")
 
         return self._guard(check)
 
@@ -114,7 +115,7 @@ class Guards(Access):
             token = session.token
             if all(name in token and _same(token[name], claims[name]) for name in claims):
                 return None
-            raise refusal(binding, 403, "claim_required", "You may not do this.")
+            raise _forbidden(binding, "claim_required")
 
         return self._guard(check)
 
@@ -198,7 +199,7 @@ def refuse_unauthorized(
         answer: Refusal = binding.callbacks.unauthorized()
         if answer is not None:  # a forgotten return must not let anybody in
             return answer
-    kind = client_kind()
+    kind = client_kind(binding)
     target = back_here(binding)
     asked = None if max_age is None else str(max_age)
     sign_in = page_path(binding, "sign_in", callbackUrl=target, max_age=asked)
@@ -209,7 +210,7 @@ def refuse_unauthorized(
         response.headers["Cache-Control"] = NO_STORE
         return response
     headers = {"HX-Redirect": sign_in} if kind is Client.HTMX else None
-    raise refusal(binding, 401, code, detail, headers=headers)
+    raise unauthorized(binding, code, detail, headers=headers)
 
 
 def _at_provider(
@@ -248,6 +249,13 @@ def _refused(binding: Binding, check: Check) -> Refusal:
 
 def _anybody(binding: Binding, session: Session) -> Refusal:
     return None
+
+
+def _forbidden(binding: Binding, code: str) -> HTTPException:
+    headers = {}
+    if state_of(binding).bearer is not None:
+        headers = challenge_of(binding, "insufficient_scope")  # RFC 6750 section 3.1
+    return refusal(binding, 403, code, "You may not do this.", headers=headers)
 
 
 def _roles_of(session: Session) -> set[str]:

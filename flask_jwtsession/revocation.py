@@ -116,11 +116,14 @@ class Revocations:
             self.store.compare_and_set(name, _REVOKED, _ENDED, self._lifetime)
         )
 
-    def revoke_session(self, sid: str) -> None:
-        """Revoke one session."""
+    def revoke_session(self, sid: str) -> bool:
+        """Revoke one session; whether it was not revoked before."""
         # Not over an entry that says it is over: the application would be told twice.
-        for name in self._all(f"sid\0{sid}"):
+        written = [
             self.store.put_if_absent(name, _REVOKED, self._lifetime)
+            for name in sorted(self._all(f"sid\0{sid}"))
+        ]
+        return written[0]
 
     def revoke_subject(self, subject: str, before: float) -> None:
         """Revoke every session of a person that began before then (epoch seconds)."""

@@ -33,6 +33,9 @@ session_refreshed = _signals.signal("session-refreshed")
 refresh_failed = _signals.signal("refresh-failed")
 #: Sessions were revoked. Arguments: ``sid`` or None, ``sub`` or None.
 session_revoked = _signals.signal("session-revoked")
+#: A refresh cookie of ours was used a second time, so that there is a copy of it: the session is
+#: revoked. Arguments: ``sid``, ``sub``.
+reuse_detected = _signals.signal("reuse-detected")
 #: A session cookie was not accepted. Argument: ``reason``, such as ``"decryption"``.
 session_rejected = _signals.signal("session-rejected")
 

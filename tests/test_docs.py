@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import flask_jwtsession
-from flask_jwtsession import config, exceptions, signals
+from flask_jwtsession import config, config_keys, exceptions, signals
 from flask_jwtsession.endpoints import failures
 from flask_jwtsession.lifecycle import verify
 from flask_jwtsession.stores.contract import StoreContract
@@ -262,13 +262,13 @@ def real_keys() -> dict[str, Any]:
     """Every configuration key that is read, and its default."""
     found: dict[str, Any] = {}
 
-    class Recorder(config._Keys):
+    class Recorder(config_keys.Keys):
         def read(self, name: str, check: Any, default: Any, **options: Any) -> Any:
             found[name] = default
             return super().read(name, check, default, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "_Keys", Recorder)
+        patch.setattr(config, "Keys", Recorder)
         config.read_settings({"JWTSESSION_SECRET": SECRET}, {})
     return found
 

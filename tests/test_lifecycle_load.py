@@ -48,13 +48,13 @@ def who() -> str:
 def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every token that is really decrypted."""
     tokens: list[str] = []
-    decrypt = EncryptedTokens._decrypt
+    decrypt = EncryptedTokens._open
 
     def counted(self: EncryptedTokens, token: bytes) -> bytes:
         tokens.append(token.decode())
         return decrypt(self, token)
 
-    monkeypatch.setattr(EncryptedTokens, "_decrypt", counted)
+    monkeypatch.setattr(EncryptedTokens, "_open", counted)
     return tokens
 
 

@@ -14,8 +14,9 @@ from joserfc import jwe
 from flask_jwtsession import TokenError, TokenInvalid
 from flask_jwtsession.tokens import strict_json
 from flask_jwtsession.tokens.claims import Lifetimes, check_times
-from flask_jwtsession.tokens.encrypted import MAX_TOKEN_LENGTH, EncryptedTokens
+from flask_jwtsession.tokens.encrypted import EncryptedTokens
 from flask_jwtsession.tokens.keys import authjs_keys, nextauth_v4_keys
+from flask_jwtsession.tokens.token_format import MAX_TOKEN_LENGTH
 
 from .forged_tokens import CBC, GCM, b64, content_key, forge, header, header_of, unb64
 from .support import OTHER_SECRET, SECRET, VECTORS

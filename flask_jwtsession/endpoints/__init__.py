@@ -16,6 +16,7 @@ from . import (
     credentials,
     csrf,
     error,
+    jwks,
     providers,
     session,
     signin,
@@ -67,6 +68,7 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
         "/backchannel-logout/<provider>", "backchannel_logout", backchannel.log_out, "POST"
     )
     get("/error", "error", error.show)
+    get("/jwks.json", "jwks", jwks.show)
     blueprint.after_request(_secure)
     return blueprint
 

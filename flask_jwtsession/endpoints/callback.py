@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..answers import page, refusal
 from ..exceptions import ProviderError, SessionTooLarge, SignInRefused
 from ..lifecycle.binding import Binding
-from ..lifecycle.change import sign_in as begin_session
+from ..lifecycle.sign_in import sign_in as begin_session
 from ..lifecycle.state import RequestSession, state_of
 from ..lifecycle.verify import verify
 from ..providers.sign_in import complete, take_transaction

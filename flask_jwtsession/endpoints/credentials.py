@@ -8,7 +8,7 @@ from ..answers import refusal
 from ..exceptions import SignInRefused
 from ..lifecycle.binding import Binding
 from ..lifecycle.callbacks import require_mapping
-from ..lifecycle.change import sign_in as begin_session
+from ..lifecycle.sign_in import sign_in as begin_session
 from ..lifecycle.state import state_of
 from ..session import Account
 from ..targets import allowed_target, chosen_target, page_path

@@ -12,7 +12,7 @@ from ..answers import refusal
 from ..cross_origin import origin_verdict, refuse_cross_origin
 from ..lifecycle.binding import Binding
 from ..lifecycle.csrf import sent_token
-from ..lifecycle.state import state_of
+from ..lifecycle.state import state_of, takes_no_cookie
 from ..request_checks import csrf
 from ..request_checks.bodies import MAX_BODY, parse_json_body
 from ..request_checks.origin import Verdict
@@ -24,9 +24,13 @@ def read_post(binding: Binding) -> Fields:
     """The fields of a POST to one of our endpoints: a form, or a JSON object.
 
     Refuses a request of another origin (403); where the headers leave that open, one without
-    our CSRF token (403). Refuses bodies over 64 KiB (413), of other types (415) and malformed
-    (400).
+    our CSRF token (403). Where cookies count for nothing, neither is asked. Refuses bodies over
+    64 KiB (413), of other types (415) and malformed (400).
     """
+    if takes_no_cookie(binding, request):
+        fields = _read_fields(binding)
+        fields.pop("csrfToken", None)
+        return fields
     verdict = origin_verdict(binding)
     if verdict is Verdict.CROSS_ORIGIN:
         raise refuse_cross_origin(binding)

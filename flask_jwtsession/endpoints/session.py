@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Response
 
-from ..answers import refusal, store_is_away
+from ..answers import challenge_of, refusal, store_is_away, unauthorized
 from ..lifecycle.binding import Binding
 from ..lifecycle.change import refresh as refresh_tokens
 from ..lifecycle.change import update as change_session
 from ..lifecycle.load import load_with_user, public_session
+from ..lifecycle.reauth import authenticate, peek
 from ..lifecycle.state import RequestSession, state_of
 from ..lifecycle.verify import verify
 from ..session import UNKNOWN, Session
@@ -48,14 +49,16 @@ def status(binding: Binding) -> Response:
     """Whether somebody is signed in, and until when: a look at the cookie that changes nothing."""
     state = state_of(binding)
     verified = verify(state)
-    if verified is not None:
-        session = public_session(state, verified.token, with_callback=False)
+    token = peek(state) if verified is None else verified.token
+    if token is not None:
+        session = public_session(state, token, with_callback=False)
         if session:
             return json_response({"status": "authenticated", "expires": session["expires"]})
     if state.unconfirmed is not None:
         raise store_is_away(binding)
     response = json_response({"status": "unauthenticated"})
     response.status_code = 401
+    response.headers.update(challenge_of(binding))
     return response
 
 
@@ -64,14 +67,14 @@ def _require_signed_in(binding: Binding, state: RequestSession) -> None:
         return
     if state.unconfirmed is not None:
         raise store_is_away(binding)
-    raise refusal(binding, 401, "login_required", "Nobody is signed in.")
+    raise unauthorized(binding, "login_required", "Nobody is signed in.")
 
 
 def _is_signed_in(state: RequestSession) -> bool:
     if state.binding.callbacks.user_loader is not None:
         return bool(load_with_user(state))
     # The jwt callback is called once, for the update, as Auth.js does.
-    verified = verify(state)
+    verified = authenticate(state)
     return verified is not None and subject(verified.token.claims) is not None
 
 

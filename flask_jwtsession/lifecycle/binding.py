@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,12 @@ from ..exceptions import ConfigError, StoreUnavailable
 from ..once import Once
 from ..refresh import Grants
 from ..revocation import Revocations
+from ..rotation import Rotations
 from ..stores import Store, open_store
 from ..tokens.encrypted import EncryptedTokens
 from ..tokens.keys import authjs_keys, derive_key, nextauth_v4_keys
+from ..tokens.signing_keys import derived_keys
+from ..tokens.token_format import TokenFormat
 from .callbacks import Callbacks
 
 if TYPE_CHECKING:  # it brings Authlib with it, for those who add one
@@ -43,20 +46,31 @@ class CookieSet:
     """The cookies over https, or those over plain http: the names differ, and so do the keys.
 
     ``session`` is written; ``sources`` are read, in their order: that one, and the cookie of
-    NextAuth v4 where it is switched on.
+    NextAuth v4 where it is switched on. ``refresh`` is the other one of a pair, if there is one.
     """
 
     session: Cookie
     csrf: Cookie
     login: LoginCookies
-    tokens: EncryptedTokens
+    tokens: TokenFormat
     login_tokens: EncryptedTokens
-    sources: tuple[tuple[Cookie, EncryptedTokens], ...]
+    sources: tuple[tuple[Cookie, TokenFormat], ...]
+    refresh: tuple[Cookie, EncryptedTokens] | None
 
     def all(self) -> Iterator[Cookie]:
         """Every cookie that this package may write."""
         yield self.csrf
         yield self.login
+        yield from self.of_session()
+
+    def of_session(self) -> Iterator[Cookie]:
+        """Every cookie with which somebody is signed in."""
+        yield from self.of_access()
+        if self.refresh is not None:
+            yield self.refresh[0]
+
+    def of_access(self) -> Iterator[Cookie]:
+        """The same without the refresh cookie."""
         for cookie, _ in self.sources:
             yield cookie
 
@@ -70,6 +84,7 @@ class Binding:
 
     :ivar store: without ``JWTSESSION_STORE`` it is this process's memory
     :ivar revocations: None without ``JWTSESSION_STORE``
+    :ivar rotations: None without a refresh cookie
     """
 
     app: Flask
@@ -86,6 +101,7 @@ class Binding:
     store: Store
     revocations: Revocations | None
     grants: Grants
+    rotations: Rotations | None
     once: Once
     #: By name, in the order in which they were added.
     providers: dict[str, Provider] = field(default_factory=dict)
@@ -160,7 +176,8 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
         return binding.clock()
 
     # What a session can live for at most after it was revoked.
-    lifetimes = settings.lifetimes
+    pair = settings.refresh
+    lifetimes = settings.lifetimes if pair is None else pair.lifetimes
     longest = lifetimes.max_age
     if lifetimes.absolute_max_age is not None:
         longest = min(longest, lifetimes.absolute_max_age)
@@ -186,6 +203,9 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
         revocations=None if settings.store is None else Revocations(store, store_keys, kept),
         # Without a store, for requests that come late only: the cookie has all there is.
         grants=Grants(store, EXTRA_LIFETIME if settings.store is None else kept, clock),
+        rotations=(
+            None if pair is None else Rotations(store, kept, settings.lifetimes.max_age, clock)
+        ),
         once=Once(store, store_keys[0]),
     )
     return binding
@@ -215,17 +235,17 @@ def _cookie_set(settings: Settings, *, secure: bool) -> CookieSet:
     session = _cookie(settings, "session-token", secure=secure, domain=settings.cookie_domain)
     # Never with a Domain: a CSRF cookie that other hosts of the domain can set protects nobody.
     csrf = _cookie(settings, "csrf-token", secure=secure, domain=None)
-    login_name = _name(settings, "login", secure=secure, domain=None)
+    login_name = _name(settings, "login", secure=secure)
     login = LoginCookies(
         name=login_name,
         path=settings.cookie_path,
         secure=secure,
         partitioned=settings.cookie_partitioned and secure,
     )
-    tokens = EncryptedTokens(authjs_keys(settings.secrets, session.name))
+    tokens = _token_format(settings, session.name)
     # Each is used once: nothing to remember.
     login_tokens = EncryptedTokens(authjs_keys(settings.secrets, login_name), remembered=0)
-    sources = [(session, tokens)]
+    sources: list[tuple[Cookie, TokenFormat]] = [(session, tokens)]
     if settings.read_nextauth_v4:
         v4 = Cookie(
             name=f"{'__Secure-' if secure else ''}next-auth.session-token",
@@ -235,7 +255,37 @@ def _cookie_set(settings: Settings, *, secure: bool) -> CookieSet:
             samesite=settings.cookie_samesite,
         )
         sources.append((v4, EncryptedTokens(nextauth_v4_keys(settings.secrets))))
-    return CookieSet(session, csrf, login, tokens, login_tokens, tuple(sources))
+    refresh = _refresh_cookie(settings, secure=secure)
+    return CookieSet(session, csrf, login, tokens, login_tokens, tuple(sources), refresh)
+
+
+def _token_format(settings: Settings, name: str) -> TokenFormat:
+    if not settings.is_signed:
+        return EncryptedTokens(authjs_keys(settings.secrets, name))
+    from ..tokens.signed import SignedTokens  # with PyJWT, which others do not need
+
+    keys = settings.signing_keys or derived_keys(settings.secrets, name)
+    return SignedTokens(keys, EncryptedTokens(authjs_keys(settings.secrets, f"{name} _session")))
+
+
+def _refresh_cookie(settings: Settings, *, secure: bool) -> tuple[Cookie, EncryptedTokens] | None:
+    refresh = settings.refresh
+    if refresh is None:
+        return None
+    cookie = replace(
+        _cookie(settings, "refresh-token", secure=secure, domain=settings.cookie_domain),
+        name=_name(
+            settings,
+            "refresh-token",
+            secure=secure,
+            domain=settings.cookie_domain,
+            path=refresh.path,
+        ),
+        path=refresh.path,
+        samesite=refresh.samesite,
+    )
+    # Each is used once: nothing to remember.
+    return cookie, EncryptedTokens(authjs_keys(refresh.secrets, cookie.name), remembered=0)
 
 
 def _cookie(settings: Settings, purpose: str, *, secure: bool, domain: str | None) -> Cookie:
@@ -249,16 +299,19 @@ def _cookie(settings: Settings, purpose: str, *, secure: bool, domain: str | Non
     )
 
 
-def _name(settings: Settings, purpose: str, *, secure: bool, domain: str | None) -> str:
-    prefix = _secure_prefix(settings, purpose, domain) if secure else ""
+def _name(
+    settings: Settings,
+    purpose: str,
+    *,
+    secure: bool,
+    domain: str | None = None,
+    path: str | None = None,
+) -> str:
+    prefix = ""
+    if secure:
+        # Where a browser accepts it (RFC 6265bis section 4.1.3.2).
+        is_of_host = domain is None and (path or settings.cookie_path) == "/"
+        prefix = "__Host-" if is_of_host else "__Secure-"
+        if settings.cookie_prefix == "authjs" and purpose == "session-token":
+            prefix = "__Secure-"  # in any case: who takes the name of Auth.js takes that too
     return f"{prefix}{settings.cookie_prefix}.{purpose}"
-
-
-def _secure_prefix(settings: Settings, purpose: str, domain: str | None) -> str:
-    """``__Host-`` where a browser accepts it (RFC 6265bis section 4.1.3.2), else ``__Secure-``.
-
-    Auth.js gives its session cookie ``__Secure-`` in any case; who takes its name takes that too.
-    """
-    if settings.cookie_prefix == "authjs" and purpose == "session-token":
-        return "__Secure-"
-    return "__Host-" if domain is None and settings.cookie_path == "/" else "__Secure-"

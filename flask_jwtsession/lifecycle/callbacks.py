@@ -29,6 +29,7 @@ class Callbacks:
     user_loader: Callback | None = None
     credentials: Callback | None = None
     refresh: Callback | None = None
+    reauth: Callback | None = None
     unauthorized: Callback | None = None
 
 

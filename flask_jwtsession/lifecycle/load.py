@@ -17,9 +17,9 @@ from ..signals import refresh_failed, session_refreshed, signed_out
 from ..tokens.claims import MAX_TIME, put_back_reserved, subject
 from . import renewal, save, standing
 from .callbacks import refuse_inside_callback, require_mapping, running_callback
+from .reauth import authenticated
 from .state import Mark, RequestSession, Token, Verified
 from .verify import send_pending
-from .verify import verified as verified_cookie
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -109,7 +109,7 @@ def load_with_user(state: RequestSession) -> Session:
 
 
 def _load(state: RequestSession) -> Session:
-    verified = verified_cookie(state)
+    verified = authenticated(state)
     if verified is None:
         return _nobody(state)
     token, renewed = renewal.renew(state, verified.token)
@@ -140,7 +140,7 @@ def _load(state: RequestSession) -> Session:
     session = public_session(state, token)
     state.token = token
     if lines is not None:
-        save.replace_lines(state, lines)
+        save.replace_lines(state, lines, state.cookies.of_access())
         state.reissued = True
     tell_of_renewal(state, session, renewed)
     return session
@@ -202,6 +202,8 @@ def _nobody(state: RequestSession) -> Session:
     """The session of a request whose cookies stand for nobody."""
     if state.unconfirmed is not None:
         return UNKNOWN
+    if state.denied is not None:
+        return ended_once(state, state.denied, "callback")
     if state.revoked is not None:
         return ended_once(state, state.revoked, "revoked")
     return NOBODY if state.expired is None else _ended(state, state.expired, "expired")
@@ -217,7 +219,7 @@ def ended_once(state: RequestSession, token: Token, reason: str) -> Session:
         subject = state.binding.anonymous(str(token.claims.get("sub")))
         _log.info("Signed out (%s): subject %s", reason, subject)
         return _ended(state, token, reason)
-    save.replace_lines(state, {})
+    save.replace_lines(state, {}, state.cookies.of_session())
     return NOBODY
 
 
@@ -247,7 +249,8 @@ def _load_user(state: RequestSession, session: Session) -> Any:
         user = answer
     except BaseException:
         if state.reissued:  # an error of a callback leaves the cookie alone
-            save.replace_lines(state, {})
+            # But for the refresh cookie: the old one is good for a moment only.
+            save.replace_lines(state, {}, state.cookies.of_access())
         raise
     finally:
         if user is None:
@@ -266,7 +269,8 @@ def ends_with_grant(state: RequestSession) -> bool:
 def _can_issue(state: RequestSession, verified: Verified) -> bool:
     # In the leeway after the absolute end there is no time left that a new token could have.
     has_time = state.binding.clock() < verified.times.expires
-    return state.transport_is_safe and not state.closed and has_time
+    may_write = not (state.closed or state.in_header)
+    return may_write and state.transport_is_safe and has_time
 
 
 def _is_due(state: RequestSession, verified: Verified) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ..exceptions import ProviderError, SessionTooLarge, StoreUnavailable
 from ..grant_records import FAILED, UNAVAILABLE, Held
@@ -20,6 +20,10 @@ from . import save
 from .binding import Binding
 from .callbacks import require_mapping, running_callback
 from .state import RequestSession, Token
+
+T = TypeVar("T")
+# What a token becomes: the lines of a cookie, or its text.
+Encode = Callable[[RequestSession, Mapping[str, Any], Claims], tuple[T, Token]]
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -56,28 +60,14 @@ def issue(
     """:func:`.save.encode`, with what of ``held`` belongs into the cookie; tokens that do not fit
     stay in the store.
     """
-    settings = state.binding.settings
-    if held is None:
-        if settings.provider_tokens == "none":
-            private = _without_tokens(private)
-        return save.encode(state, claims, Claims(private))
-    if settings.store is None and held.error == FAILED:
-        # In this process. Another one may have got new tokens for those that are in the cookie.
-        lines, token = save.encode(state, claims, Claims(private))
-        return lines, replace(token, held=held)
-    in_cookie = settings.provider_tokens == "cookie" or not held.is_recorded
-    try:
-        lines, token = _encode(state, claims, private, held, in_cookie=in_cookie)
-    except SessionTooLarge:
-        if not (in_cookie and held.account.has_tokens and _is_recorded(state.binding, held)):
-            raise
-        in_cookie = False
-        lines, token = _encode(state, claims, private, held, in_cookie=False)
-    if not in_cookie and held.account.has_tokens:
-        # The record has to live as long as the cookie that was just issued.
-        with suppress(StoreUnavailable):
-            state.binding.grants.extend(held)
-    return lines, token
+    return _issue(save.encode, state, claims, private, held)
+
+
+def issue_text(
+    state: RequestSession, claims: Mapping[str, Any], private: Mapping[str, Any], held: Held | None
+) -> tuple[str, Token]:
+    """The same with :func:`.save.encode_text`."""
+    return _issue(save.encode_text, state, claims, private, held)
 
 
 def newest(state: RequestSession, token: Token) -> Token:
@@ -167,6 +157,37 @@ def _ask_callback(state: RequestSession, account: Account) -> Account:
         raise _failed(account, "refresh_unusable", str(error)) from None
 
 
+def _issue(
+    encode: Encode[T],
+    state: RequestSession,
+    claims: Mapping[str, Any],
+    private: Mapping[str, Any],
+    held: Held | None,
+) -> tuple[T, Token]:
+    settings = state.binding.settings
+    if held is None:
+        if settings.provider_tokens == "none":
+            private = _without_tokens(private)
+        return encode(state, claims, Claims(private))
+    if settings.store is None and held.error == FAILED:
+        # In this process. Another one may have got new tokens for those that are in the cookie.
+        encoded, token = encode(state, claims, Claims(private))
+        return encoded, replace(token, held=held)
+    in_cookie = settings.provider_tokens == "cookie" or not held.is_recorded
+    try:
+        encoded, token = _encode(encode, state, claims, private, held, in_cookie=in_cookie)
+    except SessionTooLarge:
+        if not (in_cookie and held.account.has_tokens and _is_recorded(state.binding, held)):
+            raise
+        in_cookie = False
+        encoded, token = _encode(encode, state, claims, private, held, in_cookie=False)
+    if not in_cookie and held.account.has_tokens:
+        # The record has to live as long as the cookie that was just issued.
+        with suppress(StoreUnavailable):
+            state.binding.grants.extend(held)
+    return encoded, token
+
+
 def _is_recorded(binding: Binding, held: Held) -> bool:
     """Whether the tokens can be left out of the cookie, because every process finds them."""
     if binding.settings.store is None:
@@ -192,13 +213,14 @@ def _failed(account: Account, reason: str, detail: str) -> ProviderError:
 
 
 def _encode(
+    encode: Encode[T],
     state: RequestSession,
     claims: Mapping[str, Any],
     private: Mapping[str, Any],
     held: Held,
     *,
     in_cookie: bool,
-) -> tuple[dict[str, str], Token]:
+) -> tuple[T, Token]:
     # Nothing in this frame shows a token: error reports show the variables of a frame.
     id_token = in_cookie and state.binding.settings.federated_sign_out
     kept = Claims(
@@ -209,8 +231,8 @@ def _encode(
             "gen": held.generation,
         }
     )
-    lines, token = save.encode(state, claims, kept)
-    return lines, replace(token, held=held)
+    encoded, token = encode(state, claims, kept)
+    return encoded, replace(token, held=held)
 
 
 def _report(binding: Binding, failure: ProviderError) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from flask import Response
 
+from ..cookies import Cookie
 from ..exceptions import SessionTooLarge
 from ..session import Claims
 from ..tokens import strict_json
-from ..tokens.claims import stamp
+from ..tokens.claims import Lifetimes, stamp
+from ..tokens.token_format import TokenFormat
 from .binding import Binding
 from .state import Mark, RequestSession, Token, close_state, current_request
 
@@ -19,21 +21,65 @@ from .state import Mark, RequestSession, Token, close_state, current_request
 def encode(
     state: RequestSession, claims: Mapping[str, Any], private: Claims
 ) -> tuple[dict[str, str], Token]:
-    """The cookie lines and the token of ``claims``, issued now. Changes nothing.
+    """The lines of the session cookie and the token of ``claims``, issued now. Changes nothing.
 
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
-    binding, now = state.binding, state.binding.clock()
-    token = _token(Claims(stamp(claims, private, binding.settings.lifetimes, now)))
-    text = state.cookies.tokens.encode(token.payload)
-    size, limit = len(text), binding.settings.max_token_size
+    text, token = encode_text(state, claims, private)
+    lines = _lines(state, state.cookies.session, text, token)
+    return {**_delete_other_sources(state), **lines}, token
+
+
+def encode_text(
+    state: RequestSession, claims: Mapping[str, Any], private: Claims
+) -> tuple[str, Token]:
+    """The same as the text of a token, for a client without cookies."""
+    settings = state.binding.settings
+    whole = {**claims, **settings.parties.claims()}
+    limit = _limits(state)[0]
+    return _encode(state, state.cookies.tokens, whole, private, settings.lifetimes, limit)
+
+
+def encode_refresh(
+    state: RequestSession, claims: Mapping[str, Any], private: Claims
+) -> dict[str, str]:
+    """The same for the refresh cookie. There has to be one."""
+    pair, refresh = state.cookies.refresh, state.binding.settings.refresh
+    assert pair is not None and refresh is not None  # noqa: PT018, S101 - or nobody comes here
+    cookie, tokens = pair
+    limit = _limits(state)[1]
+    text, token = _encode(state, tokens, claims, private, refresh.lifetimes, limit)
+    return _lines(state, cookie, text, token)
+
+
+def _limits(state: RequestSession) -> tuple[int, int]:
+    """Of the access and of the refresh token: both are in one header."""
+    limit = state.binding.settings.max_token_size
+    for_refresh = 0 if state.cookies.refresh is None else limit // 4
+    return limit - for_refresh, for_refresh
+
+
+def _encode(
+    state: RequestSession,
+    tokens: TokenFormat,
+    claims: Mapping[str, Any],
+    private: Claims,
+    lifetimes: Lifetimes,
+    limit: int,
+) -> tuple[str, Token]:
+    token = _token(Claims(stamp(claims, private, lifetimes, state.binding.clock())))
+    text = tokens.encode(token.payload)
+    size = len(text)
     if size > limit:
         del text  # a token that is valid, and error reports show the variables of a frame
         raise SessionTooLarge(size, limit)
-    cookie = state.cookies.session
-    sent = cookie.names(limit) if state.cookies_are_withheld else state.sent(cookie)
-    lines = cookie.set_lines(text, sent=sent, expires=token.expires, now=now)
-    return {**_delete_other_sources(state), **lines}, token
+    return text, token
+
+
+def _lines(state: RequestSession, cookie: Cookie, text: str, token: Token) -> dict[str, str]:
+    longest = state.binding.settings.max_token_size
+    sent = cookie.names(longest) if state.cookies_are_withheld else state.sent(cookie)
+    return cookie.set_lines(text, sent=sent, expires=token.expires, now=state.binding.clock())
 
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
@@ -44,17 +90,25 @@ def unissued(claims: Mapping[str, Any], token: Token) -> Token:
 
 
 def delete(state: RequestSession) -> None:
-    """Prepare the deletion of the session cookie, and of every chunk that the browser has."""
+    """Prepare the deletion of all cookies with which somebody is signed in, and of every chunk that
+    the browser has.
+    """
     if state.closed:
         return
-    cookie = state.cookies.session
-    lines = cookie.delete_lines(sent=state.sent(cookie))
-    replace_lines(state, {**_delete_other_sources(state), **lines})
+    lines = _delete_other_sources(state)
+    cookies = [state.cookies.session]
+    if state.cookies.refresh is not None:
+        cookies.append(state.cookies.refresh[0])
+    for cookie in cookies:
+        lines.update(cookie.delete_lines(sent=state.sent(cookie)))
+    replace_lines(state, lines, state.cookies.of_session())
 
 
-def replace_lines(state: RequestSession, lines: Mapping[str, str]) -> None:
-    """Make ``lines`` all that the response says of the session cookie."""
-    ours = [cookie for cookie, _ in state.cookies.sources]
+def replace_lines(
+    state: RequestSession, lines: Mapping[str, str], cookies: Iterable[Cookie]
+) -> None:
+    """Make ``lines`` all that the response says of ``cookies``."""
+    ours = tuple(cookies)
     kept = {
         name: line
         for name, line in state.lines.items()
@@ -91,8 +145,8 @@ def _finished(response: Response, state: RequestSession) -> Response:
         # The view may have returned one Response object to several requests at once. What is
         # about this person goes into headers that belong to this response alone.
         response = _with_own_headers(response)
-        _vary_by_cookie(response)
-    if state.lines:
+        _vary(response, state)
+    if state.lines and not state.in_header:
         for line in state.lines.values():
             response.headers.add("Set-Cookie", line)
         if "no-store" not in response.headers.get("Cache-Control", ""):
@@ -100,11 +154,14 @@ def _finished(response: Response, state: RequestSession) -> Response:
     return response
 
 
-def _vary_by_cookie(response: Response) -> None:
+def _vary(response: Response, state: RequestSession) -> None:
+    by = ["Cookie"]
+    if "header" in state.binding.settings.token_locations:
+        by.append("Authorization")
     if "Vary" in response.headers:
-        response.vary.add("Cookie")
+        response.vary.update(by)
     else:  # without parsing what is not there
-        response.headers.add("Vary", "Cookie")
+        response.headers.add("Vary", ", ".join(by))
 
 
 def same_claims(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

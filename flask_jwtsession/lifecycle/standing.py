@@ -113,6 +113,11 @@ def revoke_session(binding: Binding, sid: str) -> None:
     send(session_revoked, binding.app, sid=sid, sub=None)
 
 
+def revoke_reused(binding: Binding, sid: str) -> bool:
+    """Revoke a session whose refresh cookie was copied; whether nobody else did so before."""
+    return _revocations(binding).revoke_session(sid)
+
+
 def revoke_user(binding: Binding, sub: str | int) -> None:
     """See :func:`flask_jwtsession.revoke_user`."""
     if isinstance(sub, int) and not isinstance(sub, bool):

@@ -22,6 +22,7 @@ from werkzeug.exceptions import BadRequest
 from ..cookies import Cookie, read_cookies
 from ..exceptions import InsecureTransport, SessionClosed
 from ..grant_records import Held
+from ..request_checks.bearer import bearer_token
 from ..request_checks.origin import parse_origin
 from ..session import Claims, Session
 from ..tokens import strict_json
@@ -81,19 +82,25 @@ class RequestSession:
 
     __slots__ = (
         "ambiguous",
+        "bearer",
         "binding",
         "closed",
         "cookie_header",
         "cookies",
         "cookies_are_withheld",
         "csrf_token",
+        "denied",
         "environ_id",
         "expired",
+        "in_header",
         "lines",
         "lock",
         "pending_signals",
         "read",
+        "reauthenticated",
+        "refresh_token",
         "reissued",
+        "rejected",
         "revoked",
         "session",
         "set_aside",
@@ -107,16 +114,28 @@ class RequestSession:
         self.binding = binding
         self.environ_id = id(request.environ)
         self.cookies: CookieSet = binding.https if is_secure(binding, request) else binding.http
-        self.cookie_header: str = request.environ.get("HTTP_COOKIE", "")
+        #: The token in the header Authorization, where one may be; "" if it is malformed.
+        self.bearer = _bearer(binding, request)
+        #: Whether cookies are neither read nor written.
+        self.in_header = takes_no_cookie(binding, request)
+        self.cookie_header: str = "" if self.in_header else request.environ.get("HTTP_COOKIE", "")
         self.lock = RLock()
         #: What the cookies say; Mark.UNSET until they were looked at.
         self.verified: Verified | Mark | None = Mark.UNSET
+        #: What the refresh cookie says; Mark.UNSET until it was looked at.
+        self.refresh_token: Token | Mark | None = Mark.UNSET
+        #: Whether re-authentication was tried.
+        self.reauthenticated = False
+        #: Why a token that was sent was not accepted.
+        self.rejected: str | None = None
         #: What loading has to tell, once it is done.
         self.pending_signals: list[tuple[NamedSignal, dict[str, Any]]] = []
         #: The claims of a cookie whose time is over.
         self.expired: Token | None = None
         #: The claims of a cookie that is good, of a session that was revoked.
         self.revoked: Token | None = None
+        #: The claims of a session whose refresh cookie is good, and which the application let end.
+        self.denied: Token | None = None
         #: The claims of a session for which a callback raised, or of whom the user_loader does not
         #: know: nobody's in this request, but there to be ended.
         self.set_aside: Token | None = None
@@ -226,6 +245,13 @@ def is_secure(binding: Binding, request: Request) -> bool:
     return request.is_secure
 
 
+def takes_no_cookie(binding: Binding, request: Request) -> bool:
+    """Whether cookies count for nothing in this request: it has a token in its header, or that is
+    the only place where one may be. No browser sends such a token because another site wants it to.
+    """
+    return "cookie" not in binding.settings.token_locations or _bearer(binding, request) is not None
+
+
 def own_origin(binding: Binding, request: Request) -> str:
     """The application's origin: ``BASE_URL``, or else what the request was sent to.
 
@@ -237,6 +263,12 @@ def own_origin(binding: Binding, request: Request) -> str:
     if origin is None:
         raise BadRequest("The Host header is not a host name.")
     return origin
+
+
+def _bearer(binding: Binding, request: Request) -> str | None:
+    if "header" not in binding.settings.token_locations:
+        return None
+    return bearer_token(request.environ.get("HTTP_AUTHORIZATION"))
 
 
 def _plain_http_is_allowed(binding: Binding, request: Request) -> bool:

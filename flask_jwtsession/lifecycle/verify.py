@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ..cookies import MAX_VALUES, candidates
 from ..exceptions import StoreUnavailable, TokenExpired, TokenInvalid
@@ -10,7 +11,7 @@ from ..revocation import Standing
 from ..signals import send, session_rejected
 from ..tokens import strict_json
 from ..tokens.claims import Times, adopt, check_times
-from ..tokens.encrypted import EncryptedTokens
+from ..tokens.token_format import TokenFormat
 from . import standing
 from .binding import Binding
 from .state import Mark, RequestSession, Token, Verified
@@ -71,15 +72,24 @@ def _verify(state: RequestSession) -> Verified | None:
     if live:
         state.revoked = None
     if rejected is not None:
-        state.binding.security_log.warning(
-            f"rejected {rejected}", f"A session cookie was not accepted: {rejected}"
-        )
-        state.pending_signals.append((session_rejected, {"reason": rejected}))
+        reject(state, rejected)
     return live[0] if len(live) == 1 else None
 
 
+def reject(state: RequestSession, reason: str) -> None:
+    """Leave word that what was sent is nobody's session, and why."""
+    if state.rejected == reason:  # of both cookies of a pair
+        return
+    state.rejected = reason
+    what = "session cookie" if state.bearer is None else "bearer token"
+    state.binding.security_log.warning(f"rejected {reason}", f"A {what} was not accepted: {reason}")
+    state.pending_signals.append((session_rejected, {"reason": reason}))
+
+
 def _accepted(state: RequestSession) -> tuple[list[Verified], str | None]:
-    """The tokens in the cookies that are good by themselves, and why another one is not."""
+    """The tokens in the request that are good by themselves, and why another one is not."""
+    if state.bearer is not None:
+        return _accepted_bearer(state, state.bearer)
     binding = state.binding
     accepted: list[Verified] = []
     rejected: str | None = None
@@ -95,8 +105,9 @@ def _accepted(state: RequestSession) -> tuple[list[Verified], str | None]:
             try:
                 token, times = _read(binding, tokens, value)
             except TokenExpired as error:
-                rejected = error.reason
-                state.expired = _expired(error, binding.clock())
+                if state.cookies.refresh is None:  # else it is the refresh cookie that counts
+                    rejected = error.reason
+                    state.expired = expired_token(error, binding.clock())
             except TokenInvalid as error:
                 rejected = error.reason
             else:
@@ -106,19 +117,36 @@ def _accepted(state: RequestSession) -> tuple[list[Verified], str | None]:
     return accepted, rejected
 
 
-def _read(binding: Binding, tokens: EncryptedTokens, value: str) -> tuple[Token, Times]:
+def _accepted_bearer(state: RequestSession, value: str) -> tuple[list[Verified], str | None]:
+    # One that is over is refused each time it comes: there is no cookie to delete, which would
+    # make it an end that the application is told of.
+    try:
+        token, times = _read(state.binding, state.cookies.tokens, value)
+    except (TokenInvalid, TokenExpired) as error:
+        return [], error.reason
+    return [Verified(token, times, foreign=False)], None
+
+
+def read_claims(tokens: TokenFormat, value: str) -> tuple[bytes, dict[str, Any]]:
+    """The payload of a token, and what it says; :exc:`TokenInvalid` for what is none."""
     payload = tokens.decode(value)
     try:
-        claims = strict_json.parse_object(payload)
+        return payload, strict_json.parse_object(payload)
     except ValueError:
         raise TokenInvalid("payload") from None
+
+
+def _read(binding: Binding, tokens: TokenFormat, value: str) -> tuple[Token, Times]:
+    payload, claims = read_claims(tokens, value)
     times = check_times(claims, binding.settings.lifetimes, binding.clock())
+    binding.settings.parties.check(claims)
     whole = adopt(claims, times)
     if whole != claims:
         payload = strict_json.dump(whole)
     return Token.of(payload, whole, times.expires), times
 
 
-def _expired(error: TokenExpired, now: float) -> Token:
+def expired_token(error: TokenExpired, now: float) -> Token:
+    """The claims of a token whose time is over."""
     ended = min(now, error.claims["exp"])
     return Token.of(strict_json.dump(error.claims), error.claims, ended)

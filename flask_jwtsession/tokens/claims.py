@@ -31,10 +31,45 @@ MAX_TIME = 2**53
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """Seconds. ``max_age`` counts from the last issue, ``absolute_max_age`` from the sign-in."""
+    """Seconds. ``max_age`` counts from the last issue, ``absolute_max_age`` from the sign-in.
+
+    ``rolls``: whether a token that is issued again has a new ``exp``. One that does not, because a
+    refresh cookie stands behind it, is over without leeway: there is another one to be had.
+    """
 
     max_age: float
     absolute_max_age: float | None = None
+    rolls: bool = True
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who issues tokens, and for whom (RFC 7519 sections 4.1.1 and 4.1.3); None for anybody."""
+
+    issuer: str | None = None
+    audience: str | tuple[str, ...] | None = None
+
+    def claims(self) -> dict[str, Any]:
+        """What a token that is issued now says of them."""
+        audience = list(self.audience) if isinstance(self.audience, tuple) else self.audience
+        said = {"iss": self.issuer, "aud": audience}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def check(self, claims: Mapping[str, Any]) -> None:
+        """Raise :exc:`TokenInvalid` for a token of somebody else, or for somebody else.
+
+        One audience is taken to the letter. Of several the token has to name one: so a list can
+        grow without signing anybody out.
+        """
+        if self.issuer is not None and claims.get("iss") != self.issuer:
+            raise TokenInvalid("issuer")
+        named = claims.get("aud")
+        if isinstance(self.audience, tuple):
+            listed = named if isinstance(named, list) else [named]
+            if not any(one in self.audience for one in listed if isinstance(one, str)):
+                raise TokenInvalid("audience")
+        elif self.audience is not None and named != self.audience:
+            raise TokenInvalid("audience")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +89,8 @@ def check_times(claims: Mapping[str, Any], lifetimes: Lifetimes, now: float) -> 
     """Check every time claim.
 
     A token is valid while ``now < exp``, ``now < iat + max_age`` and ``now < auth_time +
-    absolute_max_age``, each with :data:`LEEWAY`. Raises :exc:`TokenExpired` after that, and
-    :exc:`TokenInvalid` for times that are missing, not finite numbers, or in the future.
+    absolute_max_age``, each with :data:`LEEWAY` if it rolls. Raises :exc:`TokenExpired` after
+    that, and :exc:`TokenInvalid` for times that are missing, not finite numbers, or in the future.
     """
     if not isinstance(claims.get(PRIVATE, {}), dict):
         raise TokenInvalid("claims")
@@ -66,7 +101,7 @@ def check_times(claims: Mapping[str, Any], lifetimes: Lifetimes, now: float) -> 
     if "nbf" in claims and _time(claims, "nbf") > now + LEEWAY:
         raise TokenInvalid("claims")
     expires = min(expires, issued + lifetimes.max_age, _absolute_end(started, lifetimes))
-    if now >= expires + LEEWAY:
+    if now >= expires + (LEEWAY if lifetimes.rolls else 0):
         raise TokenExpired("expired", claims)
     return Times(issued, started, expires)
 
@@ -122,9 +157,13 @@ def new_session_id() -> str:
 def stamp(
     claims: Mapping[str, Any], private: Mapping[str, Any], lifetimes: Lifetimes, now: float
 ) -> dict[str, Any]:
-    """All claims of a token issued now: new ``iat``, ``exp`` and ``jti``, as at every encode."""
+    """All claims of a token issued now: new ``iat`` and ``jti``, as at every encode, and a new
+    ``exp`` unless it stays what it is.
+    """
     whole = {**claims, PRIVATE: dict(private)} if private else dict(claims)
     expires = min(now + lifetimes.max_age, _absolute_end(started_at(whole), lifetimes))
+    if not lifetimes.rolls:
+        expires = min(expires, claims.get("exp", expires))
     return {**whole, "iat": int(now), "exp": int(expires), "jti": str(uuid4())}
 
 

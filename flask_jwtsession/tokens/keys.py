@@ -8,7 +8,6 @@ one cookie name, and a token pasted from one cookie into another has no key ther
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +15,8 @@ from typing import Literal
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import OctKey, thumbprint
+
+from .token_format import encode_part
 
 ContentEncryption = Literal["A256CBC-HS512", "A256GCM"]
 
@@ -94,16 +95,11 @@ def record_keys(grant: bytes) -> KeyRing:
 
 def _content_key(secret: bytes, salt: str, info: str, enc: ContentEncryption) -> Key:
     raw = derive_key(secret, salt=salt, info=info, length=_KEY_BYTES[enc])
-    members = {"k": _encode(raw).decode(), "kty": "oct"}
+    members = {"k": encode_part(raw).decode(), "kty": "oct"}
     kid = thumbprint(members, digest_method=_THUMBPRINT_DIGEST[enc])
     return Key(enc, kid, OctKey.import_key(raw))
 
 
 def _header(key: Key) -> bytes:
     """The protected header that the key's tokens begin with."""
-    return _encode(json.dumps(key.header(), separators=(",", ":")).encode())
-
-
-def _encode(data: bytes) -> bytes:
-    """Base64url without padding (RFC 7515 section 2)."""
-    return urlsafe_b64encode(data).rstrip(b"=")
+    return encode_part(json.dumps(key.header(), separators=(",", ":")).encode())

@@ -1,0 +1,216 @@
+"""From a refresh cookie to a session, once the access cookie is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+
+from ..exceptions import ConfigError, StoreUnavailable
+from ..rotation import Issued, RefreshReused, Rotations, Sent, SessionOver
+from ..signals import reuse_detected
+from ..tokens.claims import Times, put_back_reserved
+from . import refresh_cookie, renewal, save, standing
+from .callbacks import require_mapping, running_callback
+from .refresh_cookie import IDENTITY
+from .state import RequestSession, Token, Verified
+from .verify import reject, send_pending, verified
+
+_log = logging.getLogger("flask_jwtsession")
+
+Claims = Mapping[str, Any]
+
+
+def authenticate(state: RequestSession) -> Verified | None:
+    """What the cookies say, after re-authentication if that is needed."""
+    state.read = True
+    with state.lock:
+        found = authenticated(state)
+    send_pending(state)
+    return found
+
+
+def authenticated(state: RequestSession) -> Verified | None:
+    """As :func:`authenticate`, for who holds the lock, and sends what there is to tell."""
+    found = verified(state)
+    if found is not None or state.cookies.refresh is None or state.reauthenticated:
+        return found
+    if state.unconfirmed is not None:
+        return None  # nobody can say anything of the other one, either
+    if state.closed or not state.transport_is_safe:
+        return None  # the next refresh cookie would be lost, and then there is none that is good
+    state.reauthenticated = True
+    refresh = refresh_cookie.found(state)
+    if refresh is not None:
+        state.verified = _reauthenticate(state, refresh)
+        if state.verified is not None:
+            state.token = state.verified.token
+            state.reissued = True
+    return verified(state)
+
+
+def peek(state: RequestSession) -> Token | None:
+    """The refresh token, if a request that uses the session would be re-authenticated with it, as
+    far as that can be said without asking the application.
+    """
+    state.read = True
+    try:
+        with state.lock:
+            refresh, rotations = refresh_cookie.found(state), state.binding.rotations
+            if refresh is None or rotations is None:
+                return None
+            try:
+                rotations.check(refresh_cookie.sent_by(refresh))
+            except SessionOver:
+                return None
+            except RefreshReused:
+                _revoke_reused(state, refresh)
+                return None
+            except StoreUnavailable as error:
+                _store_is_away(state, refresh, error)
+                return refresh if state.unconfirmed is None else None
+            return refresh
+    finally:
+        send_pending(state)
+
+
+def require_callback(state: RequestSession) -> Callable[..., Any]:
+    """The ``reauth_callback``. Without one a session would be over with its first access cookie:
+    raises :exc:`ConfigError`.
+    """
+    callback = state.binding.callbacks.reauth
+    if callback is None:
+        raise ConfigError(
+            f"{state.binding.settings.config_prefix}_REFRESH_COOKIE",
+            "needs a function under @auth.reauth_callback, which says what a person whose access "
+            "cookie is over gets into the next one",
+        )
+    return callback
+
+
+def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
+    binding, rotations = state.binding, state.binding.rotations
+    assert rotations is not None  # noqa: S101 - there is a refresh cookie
+    try:
+        issued = _rotate(state, refresh, rotations)
+    except SessionOver:
+        return None
+    except RefreshReused:
+        _revoke_reused(state, refresh)
+        return None
+    except StoreUnavailable as error:
+        _store_is_away(state, refresh, error)
+        return None if state.unconfirmed is not None else _without_store(state, refresh)
+    # A sign-out meanwhile wins.
+    if standing.is_revoked(binding, refresh):
+        state.revoked = refresh
+        return None
+    return _begin(state, refresh, issued)
+
+
+def _rotate(state: RequestSession, refresh: Token, rotations: Rotations) -> Issued:
+    def decide(claims: Claims) -> tuple[Claims, Claims] | None:
+        decided = _ask_callback(state, refresh, claims)
+        if decided is None:
+            state.denied = refresh
+        else:
+            _check(state, refresh, *decided)
+        return decided
+
+    try:
+        return rotations.rotate(refresh_cookie.sent_by(refresh), decide)
+    except (SessionOver, RefreshReused, StoreUnavailable, HTTPException):
+        raise
+    except Exception:
+        # The application's error, which leaves the cookies alone.
+        state.set_aside = refresh
+        reject(state, "reauth_failed")
+        raise
+
+
+def _ask_callback(
+    state: RequestSession, refresh: Token, claims: Claims
+) -> tuple[Claims, Claims] | None:
+    """The claims of the next access and of the next refresh token."""
+    callback = require_callback(state)
+    identity = {name: refresh.claims[name] for name in IDENTITY}
+    with running_callback(state):
+        answer = callback(dict(claims))
+    if answer is None:
+        return None
+    both = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, claims)
+    access, next_refresh = (
+        put_back_reserved(require_mapping(one, "reauth_callback"), identity) for one in both
+    )
+    return access, next_refresh
+
+
+def _check(state: RequestSession, refresh: Token, access: Claims, next_refresh: Claims) -> None:
+    """Raise what is wrong with new claims, before any other request can adopt them."""
+    _, token = save.encode(state, access, refresh_cookie.private_of_access(refresh))
+    refresh_cookie.issue(state, token, next_refresh, refresh_cookie.sent_by(refresh))
+
+
+def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
+    """Issue both tokens. Whatever becomes of this request, its response brings them: the refresh
+    token that the browser has is good for a moment only.
+    """
+    max_age = state.binding.settings.lifetimes.max_age
+    claims = {**issued.access_claims, "exp": int(issued.issued + max_age)}
+    private = refresh_cookie.private_of_access(refresh)
+    lines, token = renewal.issue(state, claims, private, refresh.held)
+    sent = refresh_cookie.sent_by(refresh)
+    next_sent = Sent(sent.grant, issued.generation, issued.refresh_claims)
+    lines.update(refresh_cookie.issue(state, token, issued.refresh_claims, next_sent))
+    save.replace_lines(state, lines, state.cookies.of_session())
+    return _verified(token)
+
+
+def _without_store(state: RequestSession, refresh: Token) -> Verified | None:
+    """A new access token alone, under ``JWTSESSION_STORE_FAILURE = "open"``: without a store nobody
+    can rotate a refresh token.
+    """
+    decided = _ask_callback(state, refresh, refresh_cookie.sent_by(refresh).claims)
+    if decided is None:
+        state.denied = refresh
+        return None
+    private = refresh_cookie.private_of_access(refresh)
+    lines, token = renewal.issue(state, decided[0], private, refresh.held)
+    save.replace_lines(state, lines, state.cookies.of_access())
+    return _verified(token)
+
+
+def _verified(token: Token) -> Verified:
+    claims = token.claims
+    times = Times(claims["iat"], claims["auth_time"], token.expires)
+    return Verified(token, times, foreign=False)
+
+
+def _revoke_reused(state: RequestSession, refresh: Token) -> None:
+    """Revoke the session of a refresh cookie that was used before: whoever has it, and whoever has
+    the one that came of it, must sign in again (RFC 9700 section 4.14.2).
+    """
+    binding, claims = state.binding, refresh.claims
+    sid, sub = claims["sid"], claims["sub"]
+    try:
+        is_first = standing.revoke_reused(binding, sid)
+    except StoreUnavailable as error:
+        binding.report(error)
+        state.unconfirmed = refresh
+        return
+    state.revoked = refresh
+    if is_first:
+        _log.warning(
+            "A refresh cookie was used twice: session %s of subject %s is revoked",
+            binding.anonymous(sid),
+            binding.anonymous(sub),
+        )
+        state.pending_signals.append((reuse_detected, {"sid": sid, "sub": sub}))
+
+
+def _store_is_away(state: RequestSession, refresh: Token, error: StoreUnavailable) -> None:
+    state.binding.report(error)
+    if state.binding.settings.store_failure == "closed":
+        state.unconfirmed = refresh

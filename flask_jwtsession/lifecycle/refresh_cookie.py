@@ -1,0 +1,142 @@
+"""The refresh cookie: what it says, and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..cookies import MAX_VALUES, Cookie, candidates
+from ..exceptions import StoreUnavailable, TokenExpired, TokenInvalid
+from ..records import new_grant
+from ..revocation import Standing
+from ..rotation import Sent
+from ..session import Claims
+from ..tokens.claims import Lifetimes, check_times, subject
+from ..tokens.encrypted import EncryptedTokens
+from . import save, standing
+from .binding import Binding
+from .state import Mark, RequestSession, Token
+from .verify import expired_token, read_claims, reject, send_pending
+
+# The member of our own block that only refresh tokens have.
+_ROTATION = "rotation"
+#: The claims that both tokens of a session have, and that stay what they are.
+IDENTITY = ("sub", "sid", "auth_time")
+
+
+def look(state: RequestSession) -> None:
+    """Look at the refresh cookie, if the access cookie is not good."""
+    if state.token is None and state.cookies.refresh is not None:
+        with state.lock:
+            found(state)
+        send_pending(state)
+
+
+def found(state: RequestSession) -> Token | None:
+    """What the refresh cookie says, if it is good and its session was not revoked; for who holds
+    the lock.
+    """
+    if isinstance(state.refresh_token, Mark):
+        state.refresh_token = _find(state)
+    return state.refresh_token
+
+
+def sent_by(token: Token) -> Sent:
+    """What a refresh token is rotated by."""
+    rotation = token.private[_ROTATION]
+    claims = {name: value for name, value in token.copy().items() if name not in _STAMPED}
+    return Sent(rotation["grant"], rotation["gen"], claims)
+
+
+def begin(
+    state: RequestSession, access: Token, refresh_claims: Mapping[str, Any]
+) -> dict[str, str]:
+    """The lines of the first refresh cookie of a session."""
+    identity = {name: access.claims[name] for name in IDENTITY}
+    claims = {**refresh_claims, **identity}
+    return issue(state, access, claims, Sent(new_grant(), 0, claims))
+
+
+def issue(
+    state: RequestSession, access: Token, claims: Mapping[str, Any], sent: Sent
+) -> dict[str, str]:
+    """The lines of a refresh cookie beside the access token ``access``, whose account it has too:
+    the next access token gets it from there.
+    """
+    rotation = {"grant": sent.grant, "gen": sent.generation}
+    return save.encode_refresh(state, claims, Claims({**access.private, _ROTATION: rotation}))
+
+
+def private_of_access(token: Token) -> Claims:
+    """Our own block of the access token that comes of a refresh token."""
+    return Claims({name: value for name, value in token.private.items() if name != _ROTATION})
+
+
+_STAMPED = frozenset({"iat", "exp", "jti"})
+
+
+def _find(state: RequestSession) -> Token | None:
+    pair, refresh = state.cookies.refresh, state.binding.settings.refresh
+    if pair is None or refresh is None or state.in_header:
+        return None
+    accepted = _accepted(state, *pair, refresh.lifetimes)
+    live = []
+    for token in accepted:
+        try:
+            how, looked_up = standing.look_up(state.binding, token)
+        except StoreUnavailable:
+            state.unconfirmed = token
+            return None
+        if how is Standing.LIVE:
+            live.append(looked_up)
+        elif how is Standing.REVOKED:
+            state.revoked = looked_up
+        else:
+            reject(state, "revoked")
+    if len(live) > 1:
+        reject(state, "ambiguous")
+        state.ambiguous = (*state.ambiguous, *live)
+    if live:
+        state.revoked = None
+    return live[0] if len(live) == 1 else None
+
+
+def _accepted(
+    state: RequestSession, cookie: Cookie, tokens: EncryptedTokens, lifetimes: Lifetimes
+) -> list[Token]:
+    accepted: list[Token] = []
+    try:
+        values = candidates(state.sent(cookie), cookie)
+        if len(values) > MAX_VALUES:
+            raise TokenInvalid("ambiguous")
+    except TokenInvalid as error:
+        reject(state, error.reason)
+        return accepted
+    for value in values:
+        try:
+            accepted.append(_read(state.binding, tokens, lifetimes, value))
+        except TokenExpired as error:
+            state.expired = expired_token(error, state.binding.clock())
+            reject(state, error.reason)
+        except TokenInvalid as error:
+            reject(state, error.reason)
+    if accepted:
+        state.expired = None
+    return accepted
+
+
+def _read(binding: Binding, tokens: EncryptedTokens, lifetimes: Lifetimes, value: str) -> Token:
+    payload, claims = read_claims(tokens, value)
+    times = check_times(claims, lifetimes, binding.clock())
+    token = Token.of(payload, claims, times.expires)
+    rotation = token.private.get(_ROTATION)
+    if (
+        not isinstance(rotation, dict)
+        or not isinstance(rotation.get("grant"), str)
+        or type(rotation.get("gen")) is not int
+        or not isinstance(claims.get("sid"), str)
+        or "auth_time" not in claims
+        or subject(claims) is None
+    ):
+        raise TokenInvalid("claims")
+    return token

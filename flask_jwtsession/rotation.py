@@ -1,0 +1,188 @@
+"""Refresh cookies: each is good once, for the requests that come with it at the same time.
+
+A session that has one is re-authenticated when its access cookie is over: the application decides,
+both cookies are issued again, and the refresh cookie is one generation older than the store's
+record of it. Of all requests that carry the same one, one asks the application, and the others get
+what it got. ::
+
+    request A             store                  application         request B
+    read record  ───────► none, or of A's generation ◄───────────── read record
+    take lease   ───────► A's                          ◄─────────── take lease: no; wait
+    read record  ───────► still that
+    decide       ─────────────────────────────────► new claims
+    set record   ───────► generation + 1               ◄─────────── read record: newer, adopt it
+    give lease back
+
+Whoever comes with a cookie that is older than that, or later than :data:`GRACE`, has a copy: two
+hold the same session, and one of them is a thief (RFC 9700 section 4.14.2).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from . import records
+from .exceptions import StoreUnavailable
+from .records import LAST_GENERATION, OVER_KEPT, POLL, Records, name_of
+from .stores import Store
+
+# In seconds.
+#: For how long after a rotation the cookie before it may come: with requests that were on their
+#: way, or after a response that was lost.
+GRACE = 30.0
+#: How long a request waits for another one's: until the lease of one that died has ended.
+PATIENCE = 15.0
+
+Claims = Mapping[str, Any]
+
+
+class RefreshReused(Exception):
+    """The refresh cookie was used before, and not just now."""
+
+
+class SessionOver(Exception):
+    """The application let the session end."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a refresh cookie says.
+
+    :ivar grant: 128 random bits that are in refresh cookies of this session, and nowhere else
+    """
+
+    grant: str = field(repr=False)
+    generation: int
+    claims: Claims = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a generation was issued with: the claims of the access and of the refresh cookie, and
+    when, in epoch seconds.
+    """
+
+    generation: int
+    issued: float
+    access_claims: Claims = field(repr=False)
+    refresh_claims: Claims = field(repr=False)
+
+    @classmethod
+    def of_record(cls, content: Mapping[str, Any]) -> Self | None:
+        """What a record says; None for one that nobody here wrote."""
+        issued, access, refresh = (content.get(name) for name in ("issued", "access", "refresh"))
+        if not (isinstance(issued, int | float) and isinstance(access, dict)):
+            return None
+        return cls(content["gen"], issued, access, refresh) if isinstance(refresh, dict) else None
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "issued": self.issued,
+            "access": dict(self.access_claims),
+            "refresh": dict(self.refresh_claims),
+        }
+
+
+#: From the claims of the refresh cookie to those of the next access and refresh cookie. None ends
+#: the session.
+Decide = Callable[[Claims], tuple[Claims, Claims] | None]
+
+
+class Rotations:
+    """The records of all refresh cookies, in a store.
+
+    :param lifetime: seconds for which a record is kept: longer than a refresh cookie
+    :param access_lifetime: seconds for which what was issued is good
+    :param clock: epoch seconds
+    :param sleep: for tests that do not want to wait
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lifetime: float,
+        access_lifetime: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._records = Records(store, lifetime, clock, sleep)
+        self._store = store
+        self._access_lifetime = access_lifetime
+        self._clock = clock
+        self._sleep = sleep
+
+    def check(self, sent: Sent) -> None:
+        """Whether :meth:`rotate` would go on with this cookie. Raises as that does."""
+        self._follow(sent, self._store.get_many([_record_name(sent)])[0])
+
+    def rotate(self, sent: Sent, decide: Decide) -> Issued:
+        """What is issued for this cookie: now, or a moment ago for another request.
+
+        What ``decide`` raises is raised, and the cookie is as good as it was.
+
+        :raises RefreshReused: it is a copy of one that was used before
+        :raises SessionOver: ``decide`` returned None, here or for another request
+        :raises StoreUnavailable: nothing was decided
+        """
+        record, lease = _record_name(sent), name_of(sent.grant, "rotation lease")
+        owner, give_up = self._records.mark(), time.monotonic() + PATIENCE
+        while True:
+            known, leased = self._store.get_many([record, lease])
+            standing = self._follow(sent, known)
+            if isinstance(standing, Issued):
+                return standing
+            sent = standing
+            if self._records.take_lease(lease, leased, owner):
+                break
+            if time.monotonic() >= give_up:
+                raise StoreUnavailable("other requests have held the lease of a session too long")
+            self._sleep(POLL)
+        try:
+            # Who had the lease before may have been done in the moment before we took it.
+            (known,) = self._store.get_many([record])
+            standing = self._follow(sent, known)
+            if isinstance(standing, Issued):
+                return standing
+            sent = standing
+            decided = decide(sent.claims)
+            if decided is None:
+                over = Issued(LAST_GENERATION, self._clock(), {}, {})
+                self._store.put(record, self._seal(sent, over), OVER_KEPT)
+                raise SessionOver
+            issued = Issued(sent.generation + 1, self._clock(), *decided)
+            _, others = self._records.write(
+                record, known, self._seal(sent, issued), lambda newer: self._open(sent, newer)
+            )
+            # If it could not be written, the next cookie is newer than the record: it is good.
+            return others or issued
+        finally:
+            self._records.release_lease(lease, owner)
+
+    def _follow(self, sent: Sent, record: bytes | None) -> Issued | Sent:
+        """What was issued for this cookie and is still good, or what has to be rotated now."""
+        newest = self._open(sent, record)
+        if newest is None or newest.generation <= sent.generation:
+            # The store has lost something if it is less. That signs nobody out.
+            return sent
+        if newest.generation == LAST_GENERATION:
+            raise SessionOver
+        now = self._clock()
+        if newest.generation != sent.generation + 1 or now > newest.issued + GRACE:
+            raise RefreshReused
+        if now < newest.issued + self._access_lifetime:
+            return newest
+        return Sent(sent.grant, newest.generation, newest.refresh_claims)
+
+    def _seal(self, sent: Sent, issued: Issued) -> bytes:
+        return records.seal(sent.grant, issued.generation, issued.to_record())
+
+    def _open(self, sent: Sent, record: bytes | None) -> Issued | None:
+        content = records.unseal(sent.grant, record)
+        return None if content is None else Issued.of_record(content)
+
+
+def _record_name(sent: Sent) -> str:
+    return name_of(sent.grant, "rotation")
