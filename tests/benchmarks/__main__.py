@@ -34,6 +34,14 @@ from .codecs import CODECS, DECODE, DIRECTIONS, ENCODE, JOSERFC, codec_calls, co
 from .imports import UNWANTED, Imports, measure_imports
 from .sign_ins import AUTHLIB, sign_in_calls
 from .sign_ins import OURS as OUR_SIGN_IN
+from .signed import (
+    ALGORITHMS,
+    REAUTHENTICATED,
+    REFRESHED,
+    SIGNED_OPERATIONS,
+    competitor,
+    signed_calls,
+)
 from .stores import EMPTY, FULL, MGET, MILLION, NO_STORE, REDIS, SELECT, store_calls
 from .timing import Block, Figure, figure, measure, middle
 
@@ -43,6 +51,7 @@ _PACKAGES = (
     "cryptography",
     "jwcrypto",
     "flask-jwt-extended",
+    "pyjwt",
     "flask-session",
     "authlib",
     "cachelib",
@@ -54,6 +63,7 @@ class Measured:
     """All that one run measured."""
 
     requests: list[Block]
+    signed: list[Block]
     codecs: list[Block]
     sign_ins: list[Block]
     stores: list[Block]
@@ -70,6 +80,16 @@ class Measured:
         return figure(
             self.requests,
             lambda block: (block[ours] - block[BARE]) / (block[others] - block[BARE]),
+        )
+
+    def added_signed(self, algorithm: str, operation: str) -> Figure:
+        """What our signed session adds, as a multiple of what Flask-JWT-Extended adds."""
+        ours, theirs = (
+            request_name(competitor(name, algorithm), operation) for name in (OURS, JWT_EXTENDED)
+        )
+        return figure(
+            self.signed,
+            lambda block: (block[ours] - block[BARE]) / (block[theirs] - block[BARE]),
         )
 
     def sign_in(self) -> Figure:
@@ -104,16 +124,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the raw figures instead")
     options = parser.parse_args()
-    print("This takes about two minutes.", file=sys.stderr)
+    print("This takes about three minutes.", file=sys.stderr)
     with TemporaryDirectory() as directory:
         requests = measure(request_calls(Path(directory)), blocks=9, rounds=60)
+    with TemporaryDirectory() as directory:
+        signed = measure(signed_calls(Path(directory)), blocks=9, rounds=30)
     codecs = measure(codec_calls(), blocks=9, rounds=60)
     with sign_in_calls() as calls:
         sign_ins = measure(calls, blocks=5, rounds=12)
     with store_calls() as found:
         stores, file_size = measure(found.calls, blocks=9, rounds=40), found.file_size
     imports = measure_imports(processes=25)
-    measured = Measured(requests, codecs, sign_ins, stores, file_size, imports)
+    measured = Measured(requests, signed, codecs, sign_ins, stores, file_size, imports)
     if options.json:
         print(json.dumps(_raw(measured), indent=1))
     else:
@@ -130,6 +152,13 @@ def _targets(measured: Measured) -> list[Target]:
             "read, warm, beside Flask-JWT-Extended",
             measured.added_beside(JWT_EXTENDED, WARM),
             1 / 8,
+        ),
+        *(
+            Target(
+                f"{algorithm}, {what}, beside the same", measured.added_signed(algorithm, what), 0.5
+            )
+            for algorithm in ALGORITHMS
+            for what in (WARM, COLD)
         ),
         Target("encode, beside joserfc alone", measured.codec(OURS, ENCODE), 1.2),
         Target("decode, beside joserfc alone", measured.codec(OURS, DECODE), 1.2),
@@ -154,6 +183,19 @@ def _table(measured: Measured) -> Iterator[str]:
         figures = (measured.added(request_name(one, operation)) for one in COMPETITORS)
         yield _row(f"  {operation}", (f"{one.value:.3f}" for one in figures))
     yield f"  (a second bare application: {control.value:+.3f}, {_spread(control)})"
+    yield ""
+    yield _row("signed, beside Flask-JWT-Extended (= 1)", ALGORITHMS)
+    for operation in SIGNED_OPERATIONS:
+        figures = (measured.added_signed(one, operation) for one in ALGORITHMS)
+        yield _row(f"  {operation}", (f"{one.value:.3f}" for one in figures))
+    again, theirs_again = (
+        median(block[name] - block[BARE] for block in measured.signed)
+        for name in (REAUTHENTICATED, REFRESHED)
+    )
+    yield (
+        f"re-authentication: {again:.0f} µs over a bare request, a refresh by {JWT_EXTENDED} "
+        f"{theirs_again:.0f} µs"
+    )
     yield ""
     yield _row("encrypted token (joserfc alone = 1)", CODECS)
     for direction in DIRECTIONS:
@@ -209,6 +251,7 @@ def _raw(measured: Measured) -> object:
     return {
         "machine": list(_machine()),
         "requests": [dict(block) for block in measured.requests],
+        "signed": [dict(block) for block in measured.signed],
         "codecs": [dict(block) for block in measured.codecs],
         "sign_ins": [dict(block) for block in measured.sign_ins],
         "stores": [dict(block) for block in measured.stores],

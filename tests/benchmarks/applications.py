@@ -9,7 +9,7 @@ with the cookie of a person who is signed in.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count, cycle
 from pathlib import Path
 from random import Random
@@ -51,7 +51,7 @@ CONTROL = "bare, once more"
 #: Sessions that the cold requests take turns with: twice what the cache of verified tokens holds.
 PEOPLE = 1024
 
-_SECRET = "a secret of the benchmarks, 0123456789 abcdef"
+SECRET = "a secret of the benchmarks, 0123456789 abcdef"
 _BASE_URL = "https://app.test/"
 
 Claims = dict[str, Any]
@@ -67,20 +67,35 @@ def request_calls(directory: Path) -> dict[str, Call]:
 
     :param directory: an empty one, for session files
     """
-    calls = {name: _call(_bare(), "/unused", ["session=unread"]) for name in (BARE, CONTROL)}
+    calls = bare_calls()
     apps = (
-        _flask_jwtsession(directory / "instance"),
+        flask_jwtsession_app(directory / "instance"),
         _signed(),
-        _jwt_extended(),
+        jwt_extended_app(),
         _files(directory / "files"),
     )
     for competitor, app in zip(COMPETITORS, apps, strict=True):
-        cookies = [_request(app, f"/sign-in/{person}")[1] for person in range(PEOPLE)]
-        _check(competitor, app, cookies)
-        for operation, path in OPERATIONS.items():
-            sent = cookies if operation == COLD else cookies[:1]
-            calls[request_name(competitor, operation)] = _call(app, path, sent)
+        calls.update(calls_to(competitor, app, OPERATIONS))
     return calls
+
+
+def bare_calls() -> dict[str, Call]:
+    """Two requests without any session: what the others are compared with, and what that can be
+    wrong by.
+    """
+    return {name: _call(_bare(), "/unused", ["session=unread"]) for name in (BARE, CONTROL)}
+
+
+def calls_to(competitor: str, app: Flask, operations: Mapping[str, str]) -> dict[str, Call]:
+    """The requests of ``operations`` to one application, checked."""
+    cookies = [send(app, f"/sign-in/{person}")[1] for person in range(PEOPLE)]
+    _check(competitor, app, cookies)
+    return {
+        request_name(competitor, operation): _call(
+            app, path, cookies if operation == COLD else cookies[:1]
+        )
+        for operation, path in operations.items()
+    }
 
 
 def claims_of(person: int) -> Claims:
@@ -99,10 +114,10 @@ def _bare() -> Flask:
     return app
 
 
-def _flask_jwtsession(instance: Path) -> Flask:
+def flask_jwtsession_app(instance: Path, **config: Any) -> Flask:
     """With the store as it comes, in which something was revoked: until then there is no file."""
     app = Flask("flask_jwtsession", instance_path=str(instance))
-    app.config["JWTSESSION_SECRET"] = _SECRET
+    app.config.from_mapping({"JWTSESSION_SECRET": SECRET, **config})
     JWTSession(app)
     with app.app_context():
         revoke_user("somebody else")
@@ -126,7 +141,7 @@ def _flask_jwtsession(instance: Path) -> Flask:
 
 def _signed() -> Flask:
     app = Flask("signed")
-    app.secret_key = _SECRET
+    app.secret_key = SECRET
     return _with_session_views(app)
 
 
@@ -139,9 +154,10 @@ def _files(directory: Path) -> Flask:
     return _with_session_views(app)
 
 
-def _jwt_extended() -> Flask:
+def jwt_extended_app(**config: Any) -> Flask:
+    """With the token in a cookie."""
     app = Flask("jwt_extended")
-    app.config["JWT_SECRET_KEY"] = _SECRET
+    app.config.from_mapping({"JWT_SECRET_KEY": SECRET, **config})
     app.config["JWT_TOKEN_LOCATION"] = ["cookies"]
     app.config["JWT_COOKIE_SECURE"] = True
     app.config["JWT_COOKIE_CSRF_PROTECT"] = False
@@ -217,16 +233,16 @@ def _check(competitor: str, app: Flask, cookies: Sequence[str]) -> None:
     if len(set(cookies)) != PEOPLE:
         raise RuntimeError(f"{competitor}: sessions share a cookie")
     for person in (0, 1, PEOPLE - 1):
-        if _request(app, "/read", cookies[person])[0] != claims_of(person)["name"]:
+        if send(app, "/read", cookies[person])[0] != claims_of(person)["name"]:
             raise RuntimeError(f"{competitor}: not the session of the cookie was read")
     # Of somebody else than those who are timed: what is updated on the server stays.
-    number, cookie = _request(app, "/update", cookies[-1])
-    stored, _ = _request(app, "/stored", cookie or cookies[-1])
+    number, cookie = send(app, "/update", cookies[-1])
+    stored, _ = send(app, "/stored", cookie or cookies[-1])
     if stored != number:
         raise RuntimeError(f"{competitor}: the session was not updated")
 
 
-def _request(app: Flask, path: str, cookie: str = "") -> tuple[str, str]:
+def send(app: Flask, path: str, cookie: str = "") -> tuple[str, str]:
     """The body of the answer, and the cookies it sets as the browser will send them."""
     builder = EnvironBuilder(path, _BASE_URL, headers=[("Cookie", cookie)])
     body, status, headers = run_wsgi_app(app, builder.get_environ(), buffered=True)
