@@ -51,14 +51,15 @@ def refusal(
     return default_exceptions[status](detail, response)
 
 
-def unauthorized(
+def sign_in_needed(
     binding: Binding, code: str, detail: str, *, headers: dict[str, str] | None = None
 ) -> HTTPException:
     """The refusal of a program that has to sign in."""
     state = state_of(binding)
+    headers = {**challenge_of(binding), **(headers or {})}
     if state.bearer is not None and state.rejected is not None:
-        code, detail = "invalid_token", "The token is not accepted."
-    return refusal(binding, 401, code, detail, headers={**challenge_of(binding), **(headers or {})})
+        return refusal(binding, 401, "invalid_token", "The token is not accepted.", headers=headers)
+    return refusal(binding, 401, code, detail, headers=headers)
 
 
 def challenge_of(binding: Binding, error: str | None = None) -> dict[str, str]:

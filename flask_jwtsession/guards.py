@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from .access import Access
-from .answers import NO_STORE, challenge_of, client_kind, refusal, store_is_away, unauthorized
+from .answers import NO_STORE, challenge_of, client_kind, refusal, sign_in_needed, store_is_away
 from .cross_origin import exempt, origin_verdict
 from .exceptions import ProviderError
 from .lifecycle.binding import OURS, Binding, current_binding
@@ -210,7 +210,7 @@ def refuse_unauthorized(
         response.headers["Cache-Control"] = NO_STORE
         return response
     headers = {"HX-Redirect": sign_in} if kind is Client.HTMX else None
-    raise unauthorized(binding, code, detail, headers=headers)
+    raise sign_in_needed(binding, code, detail, headers=headers)
 
 
 def _at_provider(

@@ -289,10 +289,15 @@ def codes_of_refusals() -> Iterator[tuple[str, int | None]]:
         status, code = (getattr(argument, "value", None) for argument in call.args[1:3])
         if isinstance(status, int) and isinstance(code, str):
             yield code, status
-    for call in calls("refuse_unauthorized"):
-        code = getattr(call.args[1], "value", None)
-        assert isinstance(code, str)
-        yield code, 401
+    for name, status in (
+        ("refuse_unauthorized", 401),
+        ("sign_in_needed", 401),
+        ("_forbidden", 403),
+    ):
+        for call in calls(name):
+            code = getattr(call.args[1], "value", None)
+            if isinstance(code, str):
+                yield code, status
 
 
 def rejection_reasons() -> Iterator[str]:
@@ -300,6 +305,10 @@ def rejection_reasons() -> Iterator[str]:
         for call in calls(name):
             reason = getattr(call.args[0], "value", None)
             assert isinstance(reason, str)
+            yield reason
+    for call in calls("reject"):
+        reason = getattr(call.args[1], "value", None)
+        if isinstance(reason, str):
             yield reason
     # What is said of several cookies together, or by the store, is no exception.
     for node in ast.walk(ast.parse(Path(verify.__file__).read_text())):

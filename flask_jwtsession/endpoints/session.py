@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from ..answers import challenge_of, refusal, store_is_away, unauthorized
+from ..answers import challenge_of, refusal, sign_in_needed, store_is_away
 from ..lifecycle.binding import Binding
 from ..lifecycle.change import refresh as refresh_tokens
 from ..lifecycle.change import update as change_session
@@ -67,7 +67,7 @@ def _require_signed_in(binding: Binding, state: RequestSession) -> None:
         return
     if state.unconfirmed is not None:
         raise store_is_away(binding)
-    raise unauthorized(binding, "login_required", "Nobody is signed in.")
+    raise sign_in_needed(binding, "login_required", "Nobody is signed in.")
 
 
 def _is_signed_in(state: RequestSession) -> bool:
