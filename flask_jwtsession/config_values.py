@@ -191,7 +191,7 @@ def audience(value: Any) -> str | tuple[str, ...]:
 
 def token_locations(value: Any) -> frozenset[TokenLocation]:
     if isinstance(value, list | tuple | set | frozenset) and value:
-        locations = [_one_of(_LOCATIONS, one) for one in value]
+        locations: list[TokenLocation] = [_one_of(_LOCATIONS, one) for one in value]
         return frozenset(locations)
     raise ValueError(f"takes a list of 'cookie' and 'header', got {value!r}")
 

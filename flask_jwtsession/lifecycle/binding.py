@@ -265,7 +265,8 @@ def _token_format(settings: Settings, name: str) -> TokenFormat:
     from ..tokens.signed import SignedTokens  # with PyJWT, which others do not need
 
     keys = settings.signing_keys or derived_keys(settings.secrets, name)
-    return SignedTokens(keys, EncryptedTokens(authjs_keys(settings.secrets, f"{name} _session")))
+    block_keys = authjs_keys(settings.secrets, f"{name} _session")
+    return SignedTokens(keys, EncryptedTokens(block_keys, remembered=0))
 
 
 def _refresh_cookie(settings: Settings, *, secure: bool) -> tuple[Cookie, EncryptedTokens] | None:

@@ -210,6 +210,9 @@ def end_session(
         standing.end(state.binding, other)
     if token is None:
         return None
+    refresh = state.refresh_token
+    if isinstance(refresh, Token) and refresh.claims["sid"] != token.claims["sid"]:
+        standing.end(state.binding, refresh)  # it is deleted too
     token, is_written = standing.end(state.binding, token)
     if not session:
         session = public_session(state, token, with_callback=False)

@@ -37,8 +37,8 @@ def authenticated(state: RequestSession) -> Verified | None:
     found = verified(state)
     if found is not None or state.cookies.refresh is None or state.reauthenticated:
         return found
-    if state.unconfirmed is not None:
-        return None  # nobody can say anything of the other one, either
+    if state.unconfirmed is not None or state.ambiguous:
+        return None  # the other one would say no more
     if state.closed or not state.transport_is_safe:
         return None  # the next refresh cookie would be lost, and then there is none that is good
     state.reauthenticated = True

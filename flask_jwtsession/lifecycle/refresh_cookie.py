@@ -25,8 +25,8 @@ IDENTITY = ("sub", "sid", "auth_time")
 
 
 def look(state: RequestSession) -> None:
-    """Look at the refresh cookie, if the access cookie is not good."""
-    if state.token is None and state.cookies.refresh is not None:
+    """Look at the refresh cookie, because its session is to be ended too."""
+    if state.cookies.refresh is not None:
         with state.lock:
             found(state)
         send_pending(state)
