@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask import has_request_context
 from werkzeug.local import LocalProxy
 
 from .cross_origin import refuse_forged
+from .exceptions import JWTSessionError
 from .lifecycle import change, standing
 from .lifecycle import sign_in as beginning
 from .lifecycle.binding import Binding, current_binding
@@ -16,6 +18,22 @@ from .lifecycle.load import load, loaded_user
 from .lifecycle.state import RequestSession, state_of
 from .providers.sign_out import revoke_tokens
 from .session import Account, Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _naming_instance(verb: F) -> F:
+    """Let an error say whose it is: each instance answers in its own way."""
+
+    @wraps(verb)
+    def call(self: Access, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return verb(self, *args, **kwargs)
+        except JWTSessionError as error:
+            error.about(self.config_prefix)
+            raise
+
+    return cast(F, call)
 
 
 class Access:
@@ -38,6 +56,7 @@ class Access:
         self.current_session = cast(Session, _RequestProxy(lambda: load(self._state())))
         self.current_user = _RequestProxy(lambda: loaded_user(self._state()))
 
+    @_naming_instance
     def sign_in(
         self,
         user: Mapping[str, Any],
@@ -75,6 +94,7 @@ class Access:
             refresh_claims=refresh_claims,
         )
 
+    @_naming_instance
     def create_token(
         self,
         user: Mapping[str, Any],
@@ -95,6 +115,7 @@ class Access:
             self._state_to_change(), user, account=account, profile=profile, claims=claims
         )
 
+    @_naming_instance
     def update_session(self, data: Mapping[str, Any]) -> Session:
         """Change the session's data, and return the session as it is now.
 
@@ -110,6 +131,7 @@ class Access:
         """
         return change.update(self._state_to_change(), data, from_client=False)
 
+    @_naming_instance
     def refresh_session(self) -> Session:
         """Refresh the provider's tokens now, whether they are due or not, and return the session.
 
@@ -123,6 +145,7 @@ class Access:
         """
         return change.refresh(self._state_to_change())
 
+    @_naming_instance
     def revoke_session(self, sid: str) -> None:
         """Revoke one session: from the next request on its cookie, and every copy of it, is good
         for nothing. The response to a request that uses it now is not stopped.
@@ -135,6 +158,7 @@ class Access:
         """
         standing.revoke_session(self._binding_to_change(), sid)
 
+    @_naming_instance
     def revoke_user(self, sub: str | int) -> None:
         """Revoke all sessions of a person that began before now; those that begin later are good.
 
@@ -148,6 +172,7 @@ class Access:
         """
         standing.revoke_user(self._binding_to_change(), sub)
 
+    @_naming_instance
     def sign_out(self) -> None:
         """End the session and delete its cookies; without a session, only the latter.
 

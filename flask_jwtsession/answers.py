@@ -14,6 +14,14 @@ from .lifecycle.state import state_of, takes_no_cookie
 from .request_checks.bearer import challenge
 from .request_checks.clients import Client, classify
 
+# RFC 6750 section 3.1 and RFC 9470 section 3, by our codes.
+_BEARER_ERRORS = {
+    "login_required": "invalid_token",
+    "fresh_login_required": "insufficient_user_authentication",
+    "role_required": "insufficient_scope",
+    "claim_required": "insufficient_scope",
+}
+
 #: For pages and answers that are about one person.
 NO_STORE = "private, no-cache, no-store"
 
@@ -54,24 +62,19 @@ def refusal(
 def sign_in_needed(
     binding: Binding, code: str, detail: str, *, headers: dict[str, str] | None = None
 ) -> HTTPException:
-    """The refusal of a program that has to sign in."""
-    state = state_of(binding)
-    headers = {**challenge_of(binding), **(headers or {})}
-    if state.bearer is not None and state.rejected is not None:
+    """The refusal of a program that has to sign in; ``code`` is why."""
+    headers = {**challenge_of(binding, code), **(headers or {})}
+    if code == "login_required" and state_of(binding).bearer is not None:
         return refusal(binding, 401, "invalid_token", "The token is not accepted.", headers=headers)
     return refusal(binding, 401, code, detail, headers=headers)
 
 
-def challenge_of(binding: Binding, error: str | None = None) -> dict[str, str]:
-    """The header ``WWW-Authenticate`` (RFC 6750 section 3), where a token may come in a header.
-
-    :param error: what is wrong with a token that is good; of one that is not it is said anyway
-    """
+def challenge_of(binding: Binding, code: str) -> dict[str, str]:
+    """The header ``WWW-Authenticate`` (RFC 6750 section 3), where a token may come in a header."""
     if "header" not in binding.settings.token_locations:
         return {}
-    state = state_of(binding)
-    if state.bearer is not None and state.rejected is not None:
-        error = "invalid_token"
+    # Without a token nothing is wrong with it.
+    error = None if state_of(binding).bearer is None else _BEARER_ERRORS[code]
     return {"WWW-Authenticate": challenge(binding.blueprint, error)}
 
 

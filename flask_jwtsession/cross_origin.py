@@ -9,6 +9,7 @@ from flask import Request, request
 from werkzeug.exceptions import HTTPException
 
 from .answers import refusal
+from .cookies import read_cookies
 from .lifecycle.binding import Binding
 from .lifecycle.state import current_request, own_origin, takes_no_cookie
 from .request_checks.origin import SAFE_METHODS, Verdict, check_origin
@@ -44,7 +45,9 @@ def refuse_cross_origin(binding: Binding) -> HTTPException:
 def carries_our_cookie(binding: Binding, request: Request) -> bool:
     """Whether the browser sent a session cookie, or something that looks like one."""
     header: str = request.environ.get("HTTP_COOKIE", "")
-    return any(cookie.name in header for one in binding.cookie_sets for cookie in one.of_session())
+    return any(
+        read_cookies(header, cookie) for one in binding.cookie_sets for cookie in one.of_session()
+    )
 
 
 def refuse_forged(binding: Binding) -> None:

@@ -33,6 +33,12 @@ class JWTSessionError(Exception):
     code: ClassVar[str] = "jwtsession_error"
     #: The HTTP status that the error is answered with, where the request can be at fault.
     status: ClassVar[int] = 500
+    #: Of the instance whose session it was about, as far as that is known.
+    config_prefix: str | None = None
+
+    def about(self, config_prefix: str) -> None:
+        """Say which instance it was, unless that was said."""
+        self.config_prefix = self.config_prefix or config_prefix
 
 
 class ConfigError(JWTSessionError):

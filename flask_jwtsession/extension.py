@@ -285,3 +285,10 @@ def _refuse_collision(settings: Settings, other: Settings) -> None:
                 f"{settings.config_prefix}_{name.upper()}",
                 f"{getattr(settings, name)!r} is taken by {other.config_prefix} on this app",
             )
+    kids = {key.kid for key in other.signing_keys}
+    if any(key.kid in kids for key in settings.signing_keys):
+        # It is bound to no cookie: whoever is signed in to the one would be so to the other.
+        raise ConfigError(
+            f"{settings.config_prefix}_SIGNING_KEY",
+            f"has a key of {other.config_prefix} on this app; give each keys of its own",
+        )

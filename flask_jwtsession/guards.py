@@ -252,9 +252,7 @@ def _anybody(binding: Binding, session: Session) -> Refusal:
 
 
 def _forbidden(binding: Binding, code: str) -> HTTPException:
-    headers = {}
-    if state_of(binding).bearer is not None:
-        headers = challenge_of(binding, "insufficient_scope")  # RFC 6750 section 3.1
+    headers = {} if state_of(binding).bearer is None else challenge_of(binding, code)
     return refusal(binding, 403, code, "You may not do this.", headers=headers)
 
 

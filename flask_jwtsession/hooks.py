@@ -20,7 +20,7 @@ from .exceptions import (
     UpdateRefused,
 )
 from .guards import is_endpoint_of_ours, is_open, refuse_anonymous
-from .lifecycle.binding import Binding
+from .lifecycle.binding import EXTENSION, Binding
 from .lifecycle.state import current_request
 from .request_checks.origin import SAFE_METHODS
 
@@ -55,10 +55,12 @@ def _refuse(binding: Binding, current: Request) -> ResponseReturnValue | None:
     return refuse_anonymous(binding)
 
 
-def answer_errors(app: Flask, binding: Binding) -> None:
+def answer_errors(app: Flask, first: Binding) -> None:
     """Answer what a request can cause, where the application has no handler of its own."""
 
     def answer(error: JWTSessionError) -> Response:
+        bindings: dict[str, Binding] = app.extensions[EXTENSION]
+        binding = bindings[error.config_prefix or first.settings.config_prefix]
         if isinstance(error, SignInRefused) and error.redirect_to is not None:
             return send_to(binding, error.redirect_to)
         if isinstance(error, StoreUnavailable):

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -35,6 +36,8 @@ from .stores import Store
 GRACE = 30.0
 #: How long a request waits for another one's: until the lease of one that died has ended.
 PATIENCE = 15.0
+
+_MOST_RECENT = 20
 
 Claims = Mapping[str, Any]
 
@@ -61,26 +64,38 @@ class Sent:
 
 @dataclass(frozen=True)
 class Issued:
-    """What a generation was issued with: the claims of the access and of the refresh cookie, and
-    when, in epoch seconds.
+    """What a generation was issued with: the claims of the access and of the refresh cookie.
+
+    :ivar predecessor: the generation of the cookie that it was issued for: the one before, unless
+        what had been issued for that cookie was over, too, when it came once more
+    :ivar rotated: when, in epoch seconds; and when those before it were, the newest first, as far
+        as that is within the grace time
     """
 
     generation: int
-    issued: float
+    predecessor: int
+    rotated: tuple[float, ...]
     access_claims: Claims = field(repr=False)
     refresh_claims: Claims = field(repr=False)
 
     @classmethod
     def of_record(cls, content: Mapping[str, Any]) -> Self | None:
         """What a record says; None for one that nobody here wrote."""
-        issued, access, refresh = (content.get(name) for name in ("issued", "access", "refresh"))
-        if not (isinstance(issued, int | float) and isinstance(access, dict)):
+        try:
+            return cls(
+                content["gen"],
+                int(content["for"]),
+                tuple(float(moment) for moment in content["rotated"]),
+                dict(content["access"]),
+                dict(content["refresh"]),
+            )
+        except (KeyError, TypeError, ValueError):
             return None
-        return cls(content["gen"], issued, access, refresh) if isinstance(refresh, dict) else None
 
     def to_record(self) -> dict[str, Any]:
         return {
-            "issued": self.issued,
+            "for": self.predecessor,
+            "rotated": list(self.rotated),
             "access": dict(self.access_claims),
             "refresh": dict(self.refresh_claims),
         }
@@ -127,6 +142,7 @@ class Rotations:
         :raises SessionOver: ``decide`` returned None, here or for another request
         :raises StoreUnavailable: nothing was decided
         """
+        first = sent
         record, lease = _record_name(sent), name_of(sent.grant, "rotation lease")
         owner, give_up = self._records.mark(), time.monotonic() + PATIENCE
         while True:
@@ -146,20 +162,32 @@ class Rotations:
             standing = self._follow(sent, known)
             if isinstance(standing, Issued):
                 return standing
-            sent = standing
-            decided = decide(sent.claims)
-            if decided is None:
-                over = Issued(LAST_GENERATION, self._clock(), {}, {})
-                self._store.put(record, self._seal(sent, over), OVER_KEPT)
-                raise SessionOver
-            issued = Issued(sent.generation + 1, self._clock(), *decided)
-            _, others = self._records.write(
-                record, known, self._seal(sent, issued), lambda newer: self._open(sent, newer)
-            )
-            # If it could not be written, the next cookie is newer than the record: it is good.
-            return others or issued
+            return self._issue(first, standing, record, known, decide)
         finally:
             self._records.release_lease(lease, owner)
+
+    def _issue(
+        self, first: Sent, sent: Sent, record: str, known: bytes | None, decide: Decide
+    ) -> Issued:
+        decided, now = decide(sent.claims), self._clock()
+        if decided is None:
+            over = Issued(LAST_GENERATION, sent.generation, (now,), {}, {})
+            with suppress(StoreUnavailable):  # others will ask for themselves
+                self._store.put(record, self._seal(sent, over), OVER_KEPT)
+            raise SessionOver
+        before = self._open(sent, known)
+        moments = () if before is None else before.rotated
+        recent = [moment for moment in moments if now <= moment + GRACE][:_MOST_RECENT]
+        issued = Issued(sent.generation + 1, first.generation, (now, *recent), *decided)
+        _, others = self._records.write(
+            record, known, self._seal(sent, issued), lambda newer: self._open(sent, newer)
+        )
+        if others is None:
+            # If it could not be written, the next cookie is newer than the record: it is good.
+            return issued
+        if others.generation == LAST_GENERATION:
+            raise SessionOver
+        return others
 
     def _follow(self, sent: Sent, record: bytes | None) -> Issued | Sent:
         """What was issued for this cookie and is still good, or what has to be rotated now."""
@@ -169,10 +197,13 @@ class Rotations:
             return sent
         if newest.generation == LAST_GENERATION:
             raise SessionOver
-        now = self._clock()
-        if newest.generation != sent.generation + 1 or now > newest.issued + GRACE:
+        now, rotations_since = self._clock(), newest.generation - sent.generation
+        # When this very cookie was rotated, and not the one that came of it.
+        rotated = newest.rotated[rotations_since - 1 : rotations_since]
+        is_older = sent.generation < newest.predecessor
+        if is_older or not rotated or now > rotated[0] + GRACE:
             raise RefreshReused
-        if now < newest.issued + self._access_lifetime:
+        if now < newest.rotated[0] + self._access_lifetime:
             return newest
         return Sent(sent.grant, newest.generation, newest.refresh_claims)
 

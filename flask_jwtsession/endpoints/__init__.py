@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from ..answers import NO_STORE
+from ..exceptions import JWTSessionError
 from ..lifecycle.binding import OURS, Binding, current_binding
 from . import (
     backchannel,
@@ -76,7 +77,11 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
 def _bound(view: View, config_prefix: str) -> View:
     @wraps(view)
     def call(**values: Any) -> Response:
-        return view(current_binding(config_prefix), **values)
+        try:
+            return view(current_binding(config_prefix), **values)
+        except JWTSessionError as error:
+            error.about(config_prefix)
+            raise
 
     return call
 
@@ -84,12 +89,10 @@ def _bound(view: View, config_prefix: str) -> View:
 def _posted(view: View, config_prefix: str) -> View:
     """A view that changes something: it gets the checked fields of the request too."""
 
-    @wraps(view)
-    def call(**values: Any) -> Response:
-        binding: Binding = current_binding(config_prefix)
+    def call(binding: Binding, **values: Any) -> Response:
         return view(binding, read_post(binding), **values)
 
-    return call
+    return _bound(wraps(view)(call), config_prefix)
 
 
 def _secure(response: Response) -> Response:

@@ -8,8 +8,8 @@ from ..answers import challenge_of, refusal, sign_in_needed, store_is_away
 from ..lifecycle.binding import Binding
 from ..lifecycle.change import refresh as refresh_tokens
 from ..lifecycle.change import update as change_session
-from ..lifecycle.load import load_with_user, public_session
-from ..lifecycle.reauth import authenticate, peek
+from ..lifecycle.load import authenticate, load_with_user, public_session
+from ..lifecycle.reauth import peek
 from ..lifecycle.state import RequestSession, state_of
 from ..lifecycle.verify import verify
 from ..session import UNKNOWN, Session
@@ -58,7 +58,7 @@ def status(binding: Binding) -> Response:
         raise store_is_away(binding)
     response = json_response({"status": "unauthenticated"})
     response.status_code = 401
-    response.headers.update(challenge_of(binding))
+    response.headers.update(challenge_of(binding, "login_required"))
     return response
 
 

@@ -182,6 +182,10 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
     if lifetimes.absolute_max_age is not None:
         longest = min(longest, lifetimes.absolute_max_age)
     kept = longest + EXTRA_LIFETIME
+    # Without a store, for requests that come late only: the cookie has all there is. What came in a
+    # header has nothing but what it began with.
+    is_in_cookies = settings.store is None and "header" not in settings.token_locations
+    records_kept = EXTRA_LIFETIME if is_in_cookies else kept
     store = _store(app, settings, clock)
     store_keys = [
         derive_key(secret, salt=settings.cookie_prefix, info="jwtsession store", length=32)
@@ -201,8 +205,7 @@ def make_binding(app: Flask, settings: Settings, callbacks: Callbacks, blueprint
         security_log=SecurityLog(),
         store=store,
         revocations=None if settings.store is None else Revocations(store, store_keys, kept),
-        # Without a store, for requests that come late only: the cookie has all there is.
-        grants=Grants(store, EXTRA_LIFETIME if settings.store is None else kept, clock),
+        grants=Grants(store, records_kept, clock),
         rotations=(
             None if pair is None else Rotations(store, kept, settings.lifetimes.max_age, clock)
         ),

@@ -22,6 +22,7 @@ from . import csrf, refresh_cookie, renewal, save, standing
 from .callbacks import require_mapping, running_callback
 from .load import (
     after_jwt_callback,
+    authenticate,
     ended_once,
     ends_with_grant,
     is_over,
@@ -29,7 +30,6 @@ from .load import (
     refresh_event,
     tell_of_renewal,
 )
-from .reauth import authenticate
 from .state import Mark, RequestSession, Token, Verified
 from .verify import send_pending, verify
 
@@ -74,7 +74,10 @@ def refresh(state: RequestSession, *, sent: bool = False) -> Session:
             raise UpdateRefused("this session has no tokens that could be refreshed")
         verified = state.verified if sent else None
         known = verified.token if isinstance(verified, Verified) else token
-        state.session = _refresh(state, token, after=known.private.get("gen", 0))
+        generation = known.private.get("gen", 0)
+        if state.in_header and known.held is not None:
+            generation = known.held.generation  # the token never learns of newer ones
+        state.session = _refresh(state, token, after=generation)
     send_pending(state)
     return state.session
 
@@ -89,6 +92,7 @@ def end(state: RequestSession, reason: str) -> Session | None:
         save.delete(state)
         state.token, state.session, state.user = None, NOBODY, None
         state.set_aside = state.refresh_token = None
+        state.reauthenticated = True
         csrf.renew(state)
     if previous is not None:
         _log.info("Signed out (%s): subject %s", reason, anonymous_id(state, previous))
@@ -180,6 +184,8 @@ def begin(
     session = public_session(state, token)
     state.open_for_change()  # still: a callback may have outlived the response (another thread)
     save.replace_lines(state, lines, cookies)
+    # Of a session that is here nobody asks the cookies any more.
+    state.reauthenticated = True
     state.token, state.session, state.user = token, session, Mark.UNSET
     return session
 

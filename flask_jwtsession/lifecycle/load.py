@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from inspect import iscoroutine
 from typing import Any
 
-from ..exceptions import SessionTooLarge, StoreUnavailable
+from ..exceptions import JWTSessionError, SessionTooLarge, StoreUnavailable
 from ..grant_records import FAILED
 from ..refresh import Renewal
 from ..session import NOBODY, UNKNOWN, Account, JWTEvent, Session, Trigger
@@ -38,13 +38,30 @@ def load(state: RequestSession) -> Session:
             if state.session is None:
                 try:
                     state.session = _load(state)
-                except BaseException:
+                except BaseException as error:
+                    if isinstance(error, JWTSessionError):
+                        error.about(state.binding.settings.config_prefix)
                     # The error is a callback's, and so the application's. The rest of this
                     # request, its error page for example, is nobody's; the cookie stays.
                     state.set_aside = state.token
                     state.session, state.token = NOBODY, None
                     raise
             return state.session
+    finally:
+        send_pending(state)
+
+
+def authenticate(state: RequestSession) -> Verified | None:
+    """What the cookies say, after re-authentication if that is needed, and without the callbacks of
+    a session. If that finds a session to be over, it ends here.
+    """
+    state.read = True
+    try:
+        with state.lock:
+            found = authenticated(state)
+            if found is None and state.reauthenticated and state.session is None:
+                state.session = _nobody(state)
+            return found
     finally:
         send_pending(state)
 
@@ -248,8 +265,9 @@ def _load_user(state: RequestSession, session: Session) -> Any:
             raise TypeError("the user_loader returned a coroutine; it has to be async def itself")
         user = answer
     except BaseException:
-        if state.reissued:  # an error of a callback leaves the cookie alone
-            # But for the refresh cookie: the old one is good for a moment only.
+        # An error of a callback leaves the cookie alone; but a refresh cookie that was used up has
+        # to be replaced, and with it what was issued for it.
+        if state.reissued and not state.reauthenticated:
             save.replace_lines(state, {}, state.cookies.of_access())
         raise
     finally:

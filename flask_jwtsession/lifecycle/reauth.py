@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
 from ..exceptions import ConfigError, StoreUnavailable
-from ..rotation import Issued, RefreshReused, Rotations, Sent, SessionOver
+from ..rotation import Issued, RefreshReused, Sent, SessionOver
 from ..signals import reuse_detected
 from ..tokens.claims import Times, put_back_reserved
 from . import refresh_cookie, renewal, save, standing
@@ -23,26 +24,15 @@ _log = logging.getLogger("flask_jwtsession")
 Claims = Mapping[str, Any]
 
 
-def authenticate(state: RequestSession) -> Verified | None:
-    """What the cookies say, after re-authentication if that is needed."""
-    state.read = True
-    with state.lock:
-        found = authenticated(state)
-    send_pending(state)
-    return found
-
-
 def authenticated(state: RequestSession) -> Verified | None:
-    """As :func:`authenticate`, for who holds the lock, and sends what there is to tell."""
+    """What the cookies say, after re-authentication if that is needed; for who holds the lock, and
+    sends what there is to tell.
+    """
     found = verified(state)
     if found is not None or state.cookies.refresh is None or state.reauthenticated:
         return found
-    if state.unconfirmed is not None or state.ambiguous:
-        return None  # the other one would say no more
-    if state.closed or not state.transport_is_safe:
-        return None  # the next refresh cookie would be lost, and then there is none that is good
     state.reauthenticated = True
-    refresh = refresh_cookie.found(state)
+    refresh = _refresh_token(state)
     if refresh is not None:
         state.verified = _reauthenticate(state, refresh)
         if state.verified is not None:
@@ -58,7 +48,7 @@ def peek(state: RequestSession) -> Token | None:
     state.read = True
     try:
         with state.lock:
-            refresh, rotations = refresh_cookie.found(state), state.binding.rotations
+            refresh, rotations = _refresh_token(state), state.binding.rotations
             if refresh is None or rotations is None:
                 return None
             try:
@@ -74,6 +64,15 @@ def peek(state: RequestSession) -> Token | None:
             return refresh
     finally:
         send_pending(state)
+
+
+def _refresh_token(state: RequestSession) -> Token | None:
+    """What the refresh cookie says, where the access cookie said nothing."""
+    if state.unconfirmed is not None or state.ambiguous:
+        return None  # the other one would say no more
+    if state.closed or not state.transport_is_safe:
+        return None  # the next refresh cookie would be lost, and then there is none that is good
+    return refresh_cookie.found(state)
 
 
 def require_callback(state: RequestSession) -> Callable[..., Any]:
@@ -94,8 +93,10 @@ def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
     binding, rotations = state.binding, state.binding.rotations
     assert rotations is not None  # noqa: S101 - there is a refresh cookie
     try:
-        issued = _rotate(state, refresh, rotations)
-    except SessionOver:
+        issued = rotations.rotate(
+            refresh_cookie.sent_by(refresh), lambda claims: _decide(state, refresh, claims)
+        )
+    except (SessionOver, _TooLate):
         return None
     except RefreshReused:
         _revoke_reused(state, refresh)
@@ -110,34 +111,37 @@ def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
     return _begin(state, refresh, issued)
 
 
-def _rotate(state: RequestSession, refresh: Token, rotations: Rotations) -> Issued:
-    def decide(claims: Claims) -> tuple[Claims, Claims] | None:
-        decided = _ask_callback(state, refresh, claims)
-        if decided is None:
-            state.denied = refresh
-        else:
-            _check(state, refresh, *decided)
-        return decided
+class _TooLate(Exception):
+    """The response was finished while the application was asked, in another thread."""
 
+
+def _decide(state: RequestSession, refresh: Token, claims: Claims) -> tuple[Claims, Claims] | None:
+    """The claims of the next access and of the next refresh token; None ends the session."""
     try:
-        return rotations.rotate(refresh_cookie.sent_by(refresh), decide)
-    except (SessionOver, RefreshReused, StoreUnavailable, HTTPException):
+        decided = _ask_callback(state, refresh, claims)
+        if decided is not None:
+            _check(state, refresh, *decided)
+    except (HTTPException, StoreUnavailable):
         raise
     except Exception:
         # The application's error, which leaves the cookies alone.
         state.set_aside = refresh
         reject(state, "reauth_failed")
         raise
+    if state.closed:
+        raise _TooLate
+    if decided is None:
+        state.denied = refresh
+    return decided
 
 
 def _ask_callback(
     state: RequestSession, refresh: Token, claims: Claims
 ) -> tuple[Claims, Claims] | None:
-    """The claims of the next access and of the next refresh token."""
     callback = require_callback(state)
     identity = {name: refresh.claims[name] for name in IDENTITY}
     with running_callback(state):
-        answer = callback(dict(claims))
+        answer = callback(deepcopy(dict(claims)))
     if answer is None:
         return None
     both = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, claims)
@@ -158,7 +162,7 @@ def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
     token that the browser has is good for a moment only.
     """
     max_age = state.binding.settings.lifetimes.max_age
-    claims = {**issued.access_claims, "exp": int(issued.issued + max_age)}
+    claims = {**issued.access_claims, "exp": int(issued.rotated[0] + max_age)}
     private = refresh_cookie.private_of_access(refresh)
     lines, token = renewal.issue(state, claims, private, refresh.held)
     sent = refresh_cookie.sent_by(refresh)
@@ -172,9 +176,11 @@ def _without_store(state: RequestSession, refresh: Token) -> Verified | None:
     """A new access token alone, under ``JWTSESSION_STORE_FAILURE = "open"``: without a store nobody
     can rotate a refresh token.
     """
-    decided = _ask_callback(state, refresh, refresh_cookie.sent_by(refresh).claims)
+    try:
+        decided = _decide(state, refresh, refresh_cookie.sent_by(refresh).claims)
+    except _TooLate:
+        return None
     if decided is None:
-        state.denied = refresh
         return None
     private = refresh_cookie.private_of_access(refresh)
     lines, token = renewal.issue(state, decided[0], private, refresh.held)

@@ -11,7 +11,7 @@ from ..records import new_grant
 from ..revocation import Standing
 from ..rotation import Sent
 from ..session import Claims
-from ..tokens.claims import Lifetimes, check_times, subject
+from ..tokens.claims import Lifetimes, adopt, check_times, put_back_reserved, subject
 from ..tokens.encrypted import EncryptedTokens
 from . import save, standing
 from .binding import Binding
@@ -53,7 +53,7 @@ def begin(
 ) -> dict[str, str]:
     """The lines of the first refresh cookie of a session."""
     identity = {name: access.claims[name] for name in IDENTITY}
-    claims = {**refresh_claims, **identity}
+    claims = put_back_reserved(refresh_claims, identity)
     return issue(state, access, claims, Sent(new_grant(), 0, claims))
 
 
@@ -128,14 +128,17 @@ def _accepted(
 def _read(binding: Binding, tokens: EncryptedTokens, lifetimes: Lifetimes, value: str) -> Token:
     payload, claims = read_claims(tokens, value)
     times = check_times(claims, lifetimes, binding.clock())
+    if binding.clock() >= times.expires:  # in the leeway: nothing could be issued any more
+        raise TokenExpired("expired", claims)
+    if "sid" not in claims or "auth_time" not in claims:
+        raise TokenInvalid("claims")
+    adopt(claims, times)
     token = Token.of(payload, claims, times.expires)
     rotation = token.private.get(_ROTATION)
     if (
         not isinstance(rotation, dict)
         or not isinstance(rotation.get("grant"), str)
         or type(rotation.get("gen")) is not int
-        or not isinstance(claims.get("sid"), str)
-        or "auth_time" not in claims
         or subject(claims) is None
     ):
         raise TokenInvalid("claims")

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from ..cookies import Cookie
+from ..cookies import CHUNK_SIZE, Cookie
 from ..exceptions import SessionTooLarge
 from ..session import Claims
 from ..tokens import strict_json
@@ -26,7 +26,7 @@ def encode(
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
     text, token = encode_text(state, claims, private)
-    lines = _lines(state, state.cookies.session, text, token)
+    lines = _lines(state, state.cookies.session, text, token, _limits(state)[0])
     return {**_delete_other_sources(state), **lines}, token
 
 
@@ -49,7 +49,7 @@ def encode_refresh(
     cookie, tokens = pair
     limit = _limits(state)[1]
     text, token = _encode(state, tokens, claims, private, refresh.lifetimes, limit)
-    return _lines(state, cookie, text, token)
+    return _lines(state, cookie, text, token, limit)
 
 
 def _limits(state: RequestSession) -> tuple[int, int]:
@@ -76,10 +76,22 @@ def _encode(
     return text, token
 
 
-def _lines(state: RequestSession, cookie: Cookie, text: str, token: Token) -> dict[str, str]:
-    longest = state.binding.settings.max_token_size
-    sent = cookie.names(longest) if state.cookies_are_withheld else state.sent(cookie)
-    return cookie.set_lines(text, sent=sent, expires=token.expires, now=state.binding.clock())
+def _lines(
+    state: RequestSession, cookie: Cookie, text: str, token: Token, limit: int
+) -> dict[str, str]:
+    now, held = state.binding.clock(), _held(state, cookie, limit)
+    return cookie.set_lines(text, sent=held, expires=token.expires, now=now)
+
+
+def _held(state: RequestSession, cookie: Cookie, limit: int) -> Iterable[str]:
+    """The names of a cookie that the browser has; of one that it may have and did not send, all
+    that a token within ``limit`` can have.
+    """
+    usual = state.cookies.session
+    is_hidden = (cookie.path, cookie.samesite) != (usual.path, usual.samesite)
+    if not (is_hidden or state.cookies_are_withheld):
+        return state.sent(cookie)
+    return cookie.names(limit) if limit > CHUNK_SIZE // 2 else [cookie.name]
 
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
@@ -95,12 +107,11 @@ def delete(state: RequestSession) -> None:
     """
     if state.closed:
         return
-    lines = _delete_other_sources(state)
-    cookies = [state.cookies.session]
+    lines, session = _delete_other_sources(state), state.cookies.session
+    lines.update(session.delete_lines(sent=state.sent(session)))
     if state.cookies.refresh is not None:
-        cookies.append(state.cookies.refresh[0])
-    for cookie in cookies:
-        lines.update(cookie.delete_lines(sent=state.sent(cookie)))
+        cookie = state.cookies.refresh[0]
+        lines.update(cookie.delete_lines(sent=_held(state, cookie, _limits(state)[1])))
     replace_lines(state, lines, state.cookies.of_session())
 
 
@@ -141,7 +152,7 @@ def after_request(binding: Binding) -> Callable[[Response], Response]:
 
 
 def _finished(response: Response, state: RequestSession) -> Response:
-    if state.read or state.lines:
+    if state.read or state.lines or state.is_for_one:
         # The view may have returned one Response object to several requests at once. What is
         # about this person goes into headers that belong to this response alone.
         response = _with_own_headers(response)
@@ -149,8 +160,9 @@ def _finished(response: Response, state: RequestSession) -> Response:
     if state.lines and not state.in_header:
         for line in state.lines.values():
             response.headers.add("Set-Cookie", line)
-        if "no-store" not in response.headers.get("Cache-Control", ""):
-            response.headers["Cache-Control"] = "private, no-store"
+        state.is_for_one = True
+    if state.is_for_one and "no-store" not in response.headers.get("Cache-Control", ""):
+        response.headers["Cache-Control"] = "private, no-store"
     return response
 
 

@@ -18,6 +18,7 @@ from .change import anonymous_id, begin, changing, end_session, to_end
 from .load import public_session
 from .reauth import require_callback
 from .state import RequestSession
+from .verify import BEARER
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -87,8 +88,10 @@ def create_token(
         )
     refuse_inside_callback(state, "changed")
     state.require_safe_transport()
-    new = _new_session(state, user, account, profile, claims, {}, binding.moment())
+    private = {BEARER: True}
+    new = _new_session(state, user, account, profile, claims, private, binding.moment())
     text, token = renewal.issue_text(state, *new)
+    state.is_for_one = True
     session = public_session(state, token)
     _log.info("Token created: subject %s", anonymous_id(state, session))
     send(signed_in, binding.app, session=session, user=user, account=account)

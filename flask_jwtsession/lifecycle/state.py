@@ -93,6 +93,7 @@ class RequestSession:
         "environ_id",
         "expired",
         "in_header",
+        "is_for_one",
         "lines",
         "lock",
         "pending_signals",
@@ -154,6 +155,8 @@ class RequestSession:
         #: Whether the browser may have a session cookie that it did not send.
         self.cookies_are_withheld = False
         self.csrf_token: str | None = None
+        #: Whether the response has to be kept from caches, though it sets no cookie.
+        self.is_for_one = False
         self.read = False
         self.closed = False
 

@@ -10,11 +10,15 @@ from ..exceptions import StoreUnavailable, TokenExpired, TokenInvalid
 from ..revocation import Standing
 from ..signals import send, session_rejected
 from ..tokens import strict_json
-from ..tokens.claims import Times, adopt, check_times
+from ..tokens.claims import PRIVATE, Times, adopt, check_times
 from ..tokens.token_format import TokenFormat
 from . import standing
 from .binding import Binding
 from .state import Mark, RequestSession, Token, Verified
+
+#: The member of our own block that a token for the header ``Authorization`` has. In a cookie such a
+#: token would be issued again by use, and so live for ever.
+BEARER = "bearer"
 
 
 def verify(state: RequestSession) -> Verified | None:
@@ -121,7 +125,7 @@ def _accepted_bearer(state: RequestSession, value: str) -> tuple[list[Verified],
     # One that is over is refused each time it comes: there is no cookie to delete, which would
     # make it an end that the application is told of.
     try:
-        token, times = _read(state.binding, state.cookies.tokens, value)
+        token, times = _read(state.binding, state.cookies.tokens, value, in_header=True)
     except (TokenInvalid, TokenExpired) as error:
         return [], error.reason
     return [Verified(token, times, foreign=False)], None
@@ -136,10 +140,16 @@ def read_claims(tokens: TokenFormat, value: str) -> tuple[bytes, dict[str, Any]]
         raise TokenInvalid("payload") from None
 
 
-def _read(binding: Binding, tokens: TokenFormat, value: str) -> tuple[Token, Times]:
+def _read(
+    binding: Binding, tokens: TokenFormat, value: str, *, in_header: bool = False
+) -> tuple[Token, Times]:
     payload, claims = read_claims(tokens, value)
-    times = check_times(claims, binding.settings.lifetimes, binding.clock())
+    # First: what is no session here has no end that anybody is told of.
     binding.settings.parties.check(claims)
+    private = claims.get(PRIVATE)
+    if not in_header and isinstance(private, dict) and BEARER in private:
+        raise TokenInvalid("location")
+    times = check_times(claims, binding.settings.lifetimes, binding.clock())
     whole = adopt(claims, times)
     if whole != claims:
         payload = strict_json.dump(whole)

@@ -23,7 +23,7 @@ def bearer_token(header: str | None) -> str | None:
 def challenge(realm: str, error: str | None = None) -> str:
     """The header ``WWW-Authenticate`` (section 3).
 
-    :param error: ``"invalid_token"`` or ``"insufficient_scope"``; None where no token was sent
+    :param error: such as ``"invalid_token"``; None where no token was sent
     """
     parameters = f'Bearer realm="{realm}"'
     return parameters if error is None else f'{parameters}, error="{error}"'

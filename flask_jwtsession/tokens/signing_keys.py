@@ -65,7 +65,8 @@ def read_pem(value: object) -> SigningKey:
 
     Raises :exc:`ValueError`, with a text that shows nothing of the key, for everything else.
     """
-    text = value.encode() if isinstance(value, str) else value
+    # What is no Unicode is no PEM text either.
+    text = value.encode("utf-8", "replace") if isinstance(value, str) else value
     if not isinstance(text, bytes):
         raise ValueError(f"a key is the text of a PEM file, got {type(value).__name__}")
     if b"-----BEGIN" not in text:

@@ -69,9 +69,8 @@ def read_header(segment: bytes) -> dict[str, Any]:
     if len(segment) > _MAX_HEADER_LENGTH:
         raise TokenInvalid("header")
     try:
-        raw = b64decode(segment + b"=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-        return strict_json.parse_object(raw)
-    except ValueError:
+        return strict_json.parse_object(decode_part(segment))
+    except (ValueError, TokenInvalid):
         raise TokenInvalid("header") from None
 
 
