@@ -16,7 +16,7 @@ from flask_jwtsession import (
     login_required,
     update_session,
 )
-from flask_jwtsession.lifecycle.binding import CookieSet
+from flask_jwtsession.lifecycle.cookie_set import CookieSet
 from flask_jwtsession.tokens.encrypted import EncryptedTokens
 
 from .scenes import cookie_of, visit

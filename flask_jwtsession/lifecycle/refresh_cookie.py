@@ -130,7 +130,7 @@ def _read(binding: Binding, tokens: EncryptedTokens, lifetimes: Lifetimes, value
     times = check_times(claims, lifetimes, binding.clock())
     if binding.clock() >= times.expires:  # in the leeway: nothing could be issued any more
         raise TokenExpired("expired", claims)
-    if "sid" not in claims or "auth_time" not in claims:
+    if claims.get("sid") is None or "auth_time" not in claims:
         raise TokenInvalid("claims")
     adopt(claims, times)
     token = Token.of(payload, claims, times.expires)

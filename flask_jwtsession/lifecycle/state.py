@@ -27,8 +27,9 @@ from ..request_checks.origin import parse_origin
 from ..session import Claims, Session
 from ..tokens import strict_json
 from ..tokens.claims import PRIVATE, Times
-from .binding import Binding, CookieSet
+from .binding import Binding
 from .callbacks import refuse_inside_callback
+from .cookie_set import CookieSet
 
 
 class Mark(Enum):

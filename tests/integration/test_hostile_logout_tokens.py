@@ -36,8 +36,9 @@ class Recorder(Revocations):
         self.revoked: list[str] = []
         self.broken = False
 
-    def revoke_session(self, sid: str) -> None:
+    def revoke_session(self, sid: str) -> bool:
         self._keep(f"sid {sid}")
+        return True
 
     def revoke_provider_session(self, provider: str, session: str) -> None:
         self._keep(f"session {session} at {provider}")
