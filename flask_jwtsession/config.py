@@ -96,7 +96,7 @@ def read_settings(
     cookie_path = keys.read("COOKIE_PATH", values.cookie_path, "/")
     cookie_samesite: SameSite = keys.read("COOKIE_SAMESITE", values.samesite, "Lax")
     refresh = RefreshSettings(
-        secrets=read_refresh_secrets(keys, environment) or secrets,
+        secrets=read_refresh_secrets(keys, environment, secrets),
         lifetimes=Lifetimes(
             keys.read("REFRESH_MAX_AGE", _COOKIE_AGE, 30.0 * _DAY), absolute_max_age
         ),

@@ -32,7 +32,7 @@ class Keys:
         unless that says something.
         """
         self._known.add(self.full(name))
-        if not self.has(name):
+        if self.full(name) not in self.config:
             return default
         value = self.config[self.full(name)]
         if value is None and not none_is_a_value:
@@ -46,8 +46,8 @@ class Keys:
             raise ConfigError(self.full(name), str(error)) from None
 
     def has(self, name: str) -> bool:
-        """Whether the key is there, if only with None."""
-        return self.full(name) in self.config
+        """Whether the key has a value."""
+        return self.config.get(self.full(name)) is not None
 
     def refuse_unknown(self) -> None:
         for key in self.config:

@@ -34,8 +34,16 @@ def read_secrets(keys: Keys, environment: Mapping[str, str]) -> tuple[bytes, ...
     return _secrets(own, secret, own_fallbacks, fallbacks)
 
 
-def read_refresh_secrets(keys: Keys, environment: Mapping[str, str]) -> tuple[bytes, ...] | None:
-    return _find_secrets(keys, environment, "REFRESH_SECRET")
+def read_refresh_secrets(
+    keys: Keys, environment: Mapping[str, str], secrets: tuple[bytes, ...]
+) -> tuple[bytes, ...]:
+    """Those of the refresh cookie; ``secrets`` are the others, which it has without its own."""
+    found = _find_secrets(keys, environment, "REFRESH_SECRET")
+    if found is not None:
+        return found
+    # Somebody may be giving its own secret up.
+    own, fallbacks = _find_fallbacks(keys, environment, "REFRESH_SECRET")
+    return (*secrets, *_older_secrets(own, fallbacks))
 
 
 def _find_secrets(
@@ -62,11 +70,15 @@ def _find_fallbacks(keys: Keys, environment: Mapping[str, str], name: str) -> tu
 
 
 def _secrets(own: str, secret: object, own_fallbacks: str, fallbacks: object) -> tuple[bytes, ...]:
+    return (_secret(own, secret), *_older_secrets(own_fallbacks, fallbacks))
+
+
+def _older_secrets(key: str, fallbacks: object) -> tuple[bytes, ...]:
     if fallbacks is None:
-        fallbacks = ()
+        return ()
     if not isinstance(fallbacks, list | tuple):
-        raise ConfigError(own_fallbacks, "takes a list of older secrets")
-    return (_secret(own, secret), *(_secret(own_fallbacks, older) for older in fallbacks))
+        raise ConfigError(key, "takes a list of older secrets")
+    return tuple(_secret(key, older) for older in fallbacks)
 
 
 def _fallbacks_of_environment(key: str, text: str) -> object:
