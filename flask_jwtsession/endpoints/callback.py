@@ -8,11 +8,12 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..answers import page, refusal
 from ..exceptions import ProviderError, SessionTooLarge, SignInRefused
 from ..lifecycle.binding import Binding
+from ..lifecycle.reauth import peek
 from ..lifecycle.sign_in import sign_in as begin_session
 from ..lifecycle.state import RequestSession, state_of
-from ..lifecycle.verify import verify
 from ..providers.sign_in import complete, take_transaction
 from ..targets import chosen_target, default_target, query
+from ..tokens.claims import subject
 from .failures import TEXTS, answer_provider_error, answer_refusal
 from .posts import bounded_form
 from .redirecting import send_to
@@ -88,5 +89,5 @@ def _go_on(binding: Binding, target: str) -> Response:
 
 
 def _is_signed_in(state: RequestSession) -> bool:
-    verified = verify(state)
-    return verified is not None and verified.token.claims.get("sub") is not None
+    token = peek(state)
+    return token is not None and subject(token.claims) is not None

@@ -17,7 +17,7 @@ from . import refresh_cookie, renewal, save, standing
 from .callbacks import require_mapping, running_callback
 from .refresh_cookie import IDENTITY
 from .state import RequestSession, Token, Verified
-from .verify import reject, send_pending, verified
+from .verify import reject, send_pending, verified, verify
 
 _log = logging.getLogger("flask_jwtsession")
 
@@ -42,10 +42,13 @@ def authenticated(state: RequestSession) -> Verified | None:
 
 
 def peek(state: RequestSession) -> Token | None:
-    """The refresh token, if a request that uses the session would be re-authenticated with it, as
-    far as that can be said without asking the application.
+    """The token that tells who is signed in, as far as that can be said without asking the
+    application: the access token, or the refresh token if a request that uses the session would be
+    re-authenticated with it.
     """
-    state.read = True
+    found = verify(state)
+    if found is not None:
+        return found.token
     try:
         with state.lock:
             refresh, rotations = _refresh_token(state), state.binding.rotations
