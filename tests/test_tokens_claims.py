@@ -13,6 +13,7 @@ from flask_jwtsession.tokens.claims import (
     PRIVATE,
     RESERVED,
     Lifetimes,
+    Parties,
     adopt,
     check_times,
     new_session_id,
@@ -70,6 +71,43 @@ def test_a_token_is_valid_until_its_earliest_end_and_the_leeway(
         with pytest.raises(TokenExpired) as caught:
             check_times(token, lifetimes, late)
         assert caught.value.claims == token
+
+
+def test_one_that_does_not_roll_is_over_without_leeway() -> None:
+    """There is another one to be had for a refresh cookie, and nobody is signed out by that."""
+    token = claims_at(NOW, exp=NOW + 100)
+    lifetimes = Lifetimes(900, rolls=False)
+    assert check_times(token, lifetimes, NOW + 99.999).expires == NOW + 100
+    for late in (NOW + 100, NOW + 100.001, NOW + 100 + LEEWAY):
+        with pytest.raises(TokenExpired) as caught:
+            check_times(token, lifetimes, late)
+        assert caught.value.claims == token
+
+
+@pytest.mark.parametrize(
+    ("lifetimes", "end"),
+    [
+        pytest.param(Lifetimes(60, rolls=False), NOW + 60, id="SEC-035 MAX_AGE was shortened"),
+        pytest.param(
+            Lifetimes(900, absolute_max_age=30, rolls=False), NOW + 30, id="SEC-036 absolute end"
+        ),
+    ],
+)
+def test_nor_has_one_that_does_not_roll_at_an_earlier_end(lifetimes: Lifetimes, end: float) -> None:
+    token = claims_at(NOW)
+    assert check_times(token, lifetimes, end - 0.001).expires == end
+    with pytest.raises(TokenExpired):
+        check_times(token, lifetimes, end)
+
+
+@pytest.mark.parametrize("name", ["iat", "nbf", "auth_time"])
+def test_the_clock_of_another_machine_may_be_ahead_of_one_that_does_not_roll(name: str) -> None:
+    """The leeway is about its end alone."""
+    lifetimes = Lifetimes(900, rolls=False)
+    token = claims_at(NOW, **{name: NOW + LEEWAY})
+    assert check_times(token, lifetimes, NOW).expires <= NOW + 900 + LEEWAY
+    with pytest.raises(TokenInvalid):
+        check_times({**token, name: NOW + LEEWAY + 1}, lifetimes, NOW)
 
 
 BAD_TIMES = {
@@ -254,6 +292,138 @@ def test_sec_036_no_issue_lives_beyond_the_absolute_end() -> None:
         assert claims["exp"] <= NOW + 1000
     with pytest.raises(TokenExpired):
         check_times(claims, lifetimes, NOW + 1000 + LEEWAY)
+
+
+def test_a_token_that_does_not_roll_ends_when_it_always_did() -> None:
+    lifetimes = Lifetimes(900, rolls=False)
+    claims = stamp(claims_at(NOW, exp=int(NOW) + 900), {}, lifetimes, NOW)
+    jtis = {claims["jti"]}
+    for second in range(0, 900, 100):
+        claims = stamp({**claims, "step": second}, {}, lifetimes, NOW + second)
+        assert claims["exp"] == NOW + 900
+        assert claims["iat"] == NOW + second
+        jtis.add(claims["jti"])
+    assert len(jtis) == 10
+
+
+def test_one_that_begins_has_its_whole_life_before_it() -> None:
+    claims = stamp(without("exp"), {}, Lifetimes(900, rolls=False), NOW + 50)
+    assert claims["exp"] == NOW + 950
+
+
+@pytest.mark.parametrize(
+    ("exp", "lifetimes", "end"),
+    [
+        pytest.param(NOW + 9000, Lifetimes(900, rolls=False), NOW + 910, id="MAX_AGE is shorter"),
+        pytest.param(NOW + 60, Lifetimes(900, rolls=False), NOW + 60, id="MAX_AGE is longer"),
+        pytest.param(
+            NOW + 900,
+            Lifetimes(900, absolute_max_age=300, rolls=False),
+            NOW + 300,
+            id="SEC-036 the absolute end comes first",
+        ),
+    ],
+)
+def test_one_that_does_not_roll_may_end_earlier_but_never_later(
+    exp: float, lifetimes: Lifetimes, end: float
+) -> None:
+    assert stamp(claims_at(NOW, exp=exp), {}, lifetimes, NOW + 10)["exp"] == end
+
+
+def test_one_that_rolls_ends_later_each_time() -> None:
+    claims = stamp(claims_at(NOW, exp=int(NOW) + 900), {}, Lifetimes(900), NOW + 100)
+    assert claims["exp"] == NOW + 1000
+
+
+# Who issues tokens, and for whom.
+
+ISSUER = "https://app.test"
+
+
+def test_what_a_token_says_of_its_parties_is_what_is_configured() -> None:
+    assert Parties().claims() == {}
+    assert Parties(ISSUER).claims() == {"iss": ISSUER}
+    assert Parties(audience="api").claims() == {"aud": "api"}
+    # An array in JSON, which a tuple would be too, until somebody compares them.
+    assert Parties(ISSUER, ("a", "b")).claims() == {"iss": ISSUER, "aud": ["a", "b"]}
+    assert type(Parties(audience=("a",)).claims()["aud"]) is list
+
+
+@pytest.mark.parametrize(
+    "parties",
+    [
+        Parties(),
+        Parties(ISSUER),
+        Parties(ISSUER, "api"),
+        Parties(ISSUER, ("api",)),
+        Parties(audience=("api", "app")),
+    ],
+    ids=str,
+)
+def test_what_is_issued_is_accepted(parties: Parties) -> None:
+    parties.check({**claims_at(NOW), **parties.claims()})
+
+
+def test_without_any_parties_every_token_is_accepted() -> None:
+    for claims in ({}, {"iss": "x"}, {"aud": ["x"]}, {"iss": 7, "aud": {}}):
+        Parties().check(claims)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [None, "", "https://app.test/", "HTTPS://app.test", "http://app.test", 7, True, [ISSUER], {}],
+    ids=repr,
+)
+def test_sec_043_a_token_of_another_issuer_is_refused(issuer: object) -> None:
+    parties = Parties(ISSUER)
+    with pytest.raises(TokenInvalid, match=r"^issuer$"):
+        parties.check({"iss": issuer})
+    with pytest.raises(TokenInvalid, match=r"^issuer$"):
+        parties.check({"aud": ISSUER})
+
+
+@pytest.mark.parametrize(
+    "named",
+    [None, "", "ap", "apis", "API", ["api"], ["api", "app"], ["x"], [], 7, True, {"api": 1}],
+)
+def test_sec_043_one_audience_is_taken_to_the_letter(named: object) -> None:
+    parties = Parties(audience="api")
+    parties.check({"aud": "api"})
+    with pytest.raises(TokenInvalid, match=r"^audience$"):
+        parties.check({"aud": named})
+    with pytest.raises(TokenInvalid, match=r"^audience$"):
+        parties.check({"iss": "api"})
+
+
+@pytest.mark.parametrize(
+    "named", ["api", "app", ["api"], ["app", "x"], ["x", "api"], [None, "app"], [{}, [], "app"]]
+)
+def test_of_several_audiences_a_token_names_one(named: object) -> None:
+    Parties(audience=("api", "app")).check({"aud": named})
+
+
+@pytest.mark.parametrize(
+    "named", [None, "", "x", "ap", ["x"], [], [[]], [["api"]], [None], {"api": 1}, [{"api": 1}], 7]
+)
+def test_sec_043_a_token_that_names_none_of_several_audiences_is_refused(named: object) -> None:
+    with pytest.raises(TokenInvalid, match=r"^audience$"):
+        Parties(audience=("api", "app")).check({"aud": named})
+
+
+def test_a_list_of_audiences_can_grow_and_shrink() -> None:
+    one, two, other = Parties(audience="a"), Parties(audience=("a", "b")), Parties(audience=("b",))
+    two.check(one.claims())
+    Parties(audience=("a",)).check(two.claims())
+    other.check(two.claims())
+    with pytest.raises(TokenInvalid):
+        other.check(one.claims())
+
+
+def test_issuer_and_audience_are_both_needed() -> None:
+    parties = Parties(ISSUER, "api")
+    for claims in ({"iss": ISSUER}, {"aud": "api"}, {"iss": "api", "aud": ISSUER}):
+        with pytest.raises(TokenInvalid):
+            parties.check(claims)
 
 
 # What callbacks cannot change.

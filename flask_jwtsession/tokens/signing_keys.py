@@ -76,6 +76,8 @@ def read_pem(value: object) -> SigningKey:
         )
     if b"\n" not in text.strip() and b"\\n" in text:
         raise ValueError("the lines of this PEM text end with a backslash and an n; use line ends")
+    if text.count(b"KEY-----") > 2:  # a beginning and an end
+        raise ValueError("there is more than one key in this text; take a list of texts")
     is_private = b"PRIVATE KEY-----" in text
     try:
         key: object = (
