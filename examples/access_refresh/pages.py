@@ -63,6 +63,8 @@ def password() -> str:
 @blueprint.post("/password")
 @login_required
 def change_password() -> ResponseReturnValue:
+    if "Authorization" in request.headers:
+        abort(403)  # a program has no cookie that could be replaced by the new session's
     person = _myself()
     old, new = request.form.get("old", ""), request.form.get("new", "")
     errors = {}

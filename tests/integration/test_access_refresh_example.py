@@ -392,6 +392,15 @@ def test_a_changed_password_ends_all_other_sessions_when_their_access_cookies_do
     assert is_in(other)
 
 
+def test_a_program_changes_no_password(app: Flask) -> None:
+    """It would get no new session for it."""
+    program = app.test_client(use_cookies=False)
+    fields = {"old": PASSWORDS["cleo"], "new": "another-one-of-mine"}
+    sent = bearer(token_of(app, "cleo"))
+    assert program.post("/password", data=fields, headers=sent).status_code == 403
+    assert token_of(app, "cleo")  # with the password that it was
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
