@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,10 +10,44 @@ from flask import Flask, jsonify
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
-from flask_jwtsession import SessionTooLarge, SignInRefused, UpdateRefused, update_session
+from flask_jwtsession import (
+    JWTSession,
+    SessionTooLarge,
+    SignInRefused,
+    UpdateRefused,
+    update_session,
+)
 
 from .browsing import problem_code, signed_in_client
-from .support import CROSS_SITE, HTTPS, NAVIGATION, SAME_ORIGIN, make_app, session_token
+from .integration.provider_sign_in import Browser, make_application
+from .peers.faulty_provider import FaultyProvider
+from .support import (
+    CROSS_SITE,
+    HTTPS,
+    NAVIGATION,
+    SAME_ORIGIN,
+    Clock,
+    make_app,
+    session_cookie_name,
+    session_token,
+)
+from .test_bearer import (
+    BOTH,
+    CHALLENGE,
+    CLIENT,
+    ENDS,
+    GUARDED,
+    INSUFFICIENT_SCOPE,
+    INVALID_TOKEN,
+    REFUSALS,
+    ask,
+    bearer,
+    elsewhere,
+    expired,
+    graces_cookie,
+    make_api,
+    token_of,
+)
 
 PROGRAMS = [
     {"Accept": "application/json"},
@@ -170,8 +205,6 @@ def test_the_applications_own_handler_of_an_error_is_left_alone() -> None:
     def own(error: UpdateRefused) -> tuple[str, int]:
         return f"own: {error}", 409
 
-    from flask_jwtsession import JWTSession
-
     JWTSession(app)
 
     @app.get("/raises")
@@ -194,3 +227,202 @@ def test_sec_203_an_error_of_the_application_is_answered_without_its_text(app: F
     response = app.test_client().get("/raises", base_url=HTTPS)
     assert response.status_code == 500
     assert "internal detail" not in response.get_data(as_text=True)
+
+
+# To a client that says, or could say, who it is in a header (RFC 6750 section 3).
+
+
+@pytest.fixture
+def api_and_auth(clock: Clock) -> tuple[Flask, JWTSession]:
+    return make_api(clock)
+
+
+@pytest.fixture
+def api(api_and_auth: tuple[Flask, JWTSession]) -> Flask:
+    return api_and_auth[0]
+
+
+@pytest.fixture
+def api_auth(api_and_auth: tuple[Flask, JWTSession]) -> JWTSession:
+    return api_and_auth[1]
+
+
+@pytest.fixture
+def token(api: Flask) -> str:
+    return token_of(api)
+
+
+@CLIENT
+@REFUSALS
+@pytest.mark.parametrize("path", GUARDED)
+def test_a_token_that_is_no_good_is_said_to_be(
+    api: Flask,
+    path: str,
+    reason: str,
+    header: Callable[[Flask], str],
+    headers: dict[str, str],
+) -> None:
+    for cookie in ("", graces_cookie(api, role="admin", company_id=7)):
+        response = ask(api, path, header(api), cookie=cookie, headers=headers)
+        assert response.status_code == 401
+        assert problem_code(response) == "invalid_token"
+        assert response.headers.getlist("WWW-Authenticate") == [INVALID_TOKEN]
+        assert not elsewhere(response)
+
+
+@ENDS
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", path) for path in GUARDED]
+    + [("GET", "/auth/session/status"), ("POST", "/auth/session")]
+    + [("POST", "/auth/session/refresh")],
+)
+def test_a_revoked_token_is_said_to_be_no_good_from_the_first_time_on(
+    api: Flask,
+    clock: Clock,
+    token: str,
+    end: Callable[[Flask, str], None],
+    method: str,
+    path: str,
+) -> None:
+    """RFC 6750 section 3.1: expired, revoked, malformed, or invalid for other reasons."""
+    clock.advance(1)
+    end(api, token)
+    for _ in range(2):
+        response = ask(api, path, bearer(token), method=method)
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"] == INVALID_TOKEN
+        if not path.endswith("status"):
+            assert problem_code(response) == "invalid_token"
+
+
+@pytest.mark.parametrize("path", ["/private", "/fresh"])
+def test_a_token_whose_person_is_unknown_is_said_to_be_no_good(
+    api: Flask, api_auth: JWTSession, token: str, path: str
+) -> None:
+    """Section 3.1 of RFC 6750 again: without an error only if there was no token."""
+    api_auth.user_loader(lambda token: None)
+    response = ask(api, path, bearer(token))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == INVALID_TOKEN
+
+
+def test_a_token_that_the_jwt_callback_ends_is_said_to_be_no_good(
+    api: Flask, api_auth: JWTSession, token: str
+) -> None:
+    api_auth.jwt_callback(lambda token, event: None)
+    response = ask(api, "/private", bearer(token))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == INVALID_TOKEN
+
+
+def test_a_token_without_a_subject_is_said_to_be_no_good(api: Flask) -> None:
+    response = ask(api, "/private", bearer(token_of(api, sub=None)))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == INVALID_TOKEN
+
+
+def test_without_a_token_nothing_is_wrong_with_it(api: Flask) -> None:
+    for header in (None, "", "Basic eDp5"):
+        response = ask(api, "/private", header)
+        assert (response.status_code, problem_code(response)) == (401, "login_required")
+        assert response.headers.getlist("WWW-Authenticate") == [CHALLENGE]
+
+
+def test_a_bad_cookie_is_no_bad_token(api: Flask) -> None:
+    response = ask(api, "/private", cookie=f"{session_cookie_name(api)}=x")
+    assert (response.status_code, problem_code(response)) == (401, "login_required")
+    assert response.headers["WWW-Authenticate"] == CHALLENGE
+
+
+def test_a_person_without_a_token_is_sent_to_the_sign_in_page_as_ever(api: Flask) -> None:
+    for header in (None, "Basic eDp5"):
+        page = ask(api, "/private", header, headers=NAVIGATION)
+        assert (page.status_code, page.location) == (302, "/auth/signin?callbackUrl=%2Fprivate")
+        htmx = ask(api, "/private", header, headers={"HX-Request": "true"})
+        assert (htmx.status_code, htmx.headers["HX-Redirect"]) == (401, "/auth/signin")
+
+
+@CLIENT
+def test_where_no_cookie_counts_nobody_is_sent_to_a_sign_in_page(
+    clock: Clock, headers: dict[str, str]
+) -> None:
+    app, _ = make_api(clock, TOKEN_LOCATIONS=["header"])
+    response = ask(app, "/private", cookie=graces_cookie(app), headers=headers)
+    assert (response.status_code, problem_code(response)) == (401, "login_required")
+    assert response.headers["WWW-Authenticate"] == CHALLENGE
+    assert not elsewhere(response)
+
+
+def test_where_tokens_are_in_cookies_alone_nothing_is_said_of_headers(clock: Clock) -> None:
+    app, _ = make_api(clock, TOKEN_LOCATIONS=("cookie",))
+    for path in (*GUARDED, "/auth/session/status"):
+        response = ask(app, path, "Bearer x")
+        assert response.status_code == 401
+        assert "WWW-Authenticate" not in response.headers
+        assert "Authorization" not in response.vary
+    assert "WWW-Authenticate" not in ask(app, "/admin", cookie=graces_cookie(app)).headers
+
+
+@CLIENT
+@pytest.mark.parametrize(
+    ("path", "code"), [("/admin", "role_required"), ("/company", "claim_required")]
+)
+def test_a_token_without_the_right_has_an_insufficient_scope(
+    api: Flask, token: str, headers: dict[str, str], path: str, code: str
+) -> None:
+    response = ask(api, path, bearer(token), headers=headers)
+    assert (response.status_code, problem_code(response)) == (403, code)
+    assert response.headers.getlist("WWW-Authenticate") == [INSUFFICIENT_SCOPE]
+    with_cookie = ask(api, path, cookie=graces_cookie(api))
+    assert (with_cookie.status_code, problem_code(with_cookie)) == (403, code)
+    assert "WWW-Authenticate" not in with_cookie.headers
+
+
+@CLIENT
+def test_a_token_that_is_not_fresh_is_no_bad_token(
+    api: Flask, clock: Clock, token: str, headers: dict[str, str]
+) -> None:
+    """RFC 9470 section 3."""
+    clock.advance(61)
+    response = ask(api, "/fresh", bearer(token), headers=headers)
+    assert (response.status_code, problem_code(response)) == (401, "fresh_login_required")
+    challenge = f'{CHALLENGE}, error="insufficient_user_authentication"'
+    assert response.headers.getlist("WWW-Authenticate") == [challenge]
+    assert not elsewhere(response)
+
+
+def test_who_is_not_fresh_is_not_sent_to_their_provider(
+    clock: Clock, provider: FaultyProvider
+) -> None:
+    app, _ = make_application(clock, provider, TOKEN_LOCATIONS=BOTH)
+    browser = Browser(app, provider)
+    browser.sign_in()
+    token = browser.session_cookie().partition("=")[2]
+    clock.advance(61)
+    sent_there = browser.client.get("/fresh", headers=NAVIGATION)
+    assert sent_there.location.startswith(provider.issuer)
+    response = ask(app, "/fresh", bearer(token), headers=NAVIGATION)
+    assert (response.status_code, problem_code(response)) == (401, "fresh_login_required")
+
+
+def test_the_applications_own_answer_comes_first(api: Flask, api_auth: JWTSession) -> None:
+    api_auth.unauthorized_handler(lambda: ("own answer", 418))
+    for header in (None, "Bearer", "Bearer x", expired(api)):
+        assert ask(api, "/private", header).status_code == 418
+    answers: list[object] = []
+    api_auth.unauthorized_handler(lambda: answers.append("asked"))
+    response = ask(api, "/private", "Bearer x")
+    assert (response.status_code, answers) == (401, ["asked"])
+    assert response.headers["WWW-Authenticate"] == INVALID_TOKEN
+
+
+def test_an_errorhandler_of_the_application_has_the_challenge(api: Flask) -> None:
+    @api.errorhandler(401)
+    def own(error: Any) -> Any:
+        challenge = error.response.headers["WWW-Authenticate"]
+        return jsonify(own=True), 401, {"WWW-Authenticate": challenge}
+
+    response = ask(api, "/private", "Bearer x")
+    assert response.get_json() == {"own": True}
+    assert response.headers["WWW-Authenticate"] == INVALID_TOKEN

@@ -32,6 +32,7 @@ from .support import (
     session_cookie_name,
     set_cookies,
 )
+from .test_bearer import ask, bearer, graces_cookie, make_api, token_of
 
 Signals = list[tuple[str, dict[str, Any]]]
 
@@ -504,3 +505,169 @@ def test_a_link_in_a_mail_may_sign_somebody_in(app: Flask) -> None:
 
     response = app.test_client().get("/magic-link", base_url=HTTPS, headers=CROSS_SITE)
     assert touches_session(app, response)
+
+
+# Requests with a token in their header: no other site can send one, so nothing is asked.
+
+
+@pytest.fixture
+def api_and_auth(clock: Clock) -> tuple[Flask, JWTSession]:
+    return make_api(clock)
+
+
+@pytest.fixture
+def api(api_and_auth: tuple[Flask, JWTSession]) -> Flask:
+    return api_and_auth[0]
+
+
+@pytest.fixture
+def api_auth(api_and_auth: tuple[Flask, JWTSession]) -> JWTSession:
+    return api_and_auth[1]
+
+
+@pytest.fixture
+def token(api: Flask) -> str:
+    return token_of(api)
+
+
+VERBS = {
+    "/who": (200, None),
+    "/sign-out": (200, None),
+    "/token": (200, None),
+    "/revoke": (200, None),
+    "/update": (400, "update_refused"),
+    "/refresh": (400, "update_refused"),
+    "/sign-in": (403, "access_denied"),
+}
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize("cookie", [False, True], ids=["", "with a cookie"])
+@pytest.mark.parametrize("path", VERBS)
+def test_a_request_with_a_token_may_come_from_anywhere(
+    api: Flask, headers: dict[str, str], path: str, cookie: bool
+) -> None:
+    token = token_of(api, https=True)
+    sent = graces_cookie(api, https=True) if cookie else ""
+    response = ask(
+        api, path, bearer(token), cookie=sent, method="POST", headers=headers, base_url=HTTPS
+    )
+    status, code = VERBS[path]
+    assert response.status_code == status
+    assert code is None or problem_code(response) == code
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("header", ["the token", "Bearer", "Bearer x"])
+def test_no_unsafe_method_is_checked_with_a_token(
+    api: Flask, token: str, method: str, header: str
+) -> None:
+    header = bearer(token) if header == "the token" else header
+    response = ask(
+        api, "/who", header, cookie=graces_cookie(api), method=method, headers=CROSS_SITE
+    )
+    expected = "ada" if header == bearer(token) else "nobody"
+    assert (response.status_code, response.text) == (200, expected)
+
+
+@pytest.mark.parametrize("header", ["the token", "Bearer x"])
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/auth/session", {"json": {"data": {}}}, 400),
+        ("/auth/session/refresh", {}, 400),
+        ("/auth/signin/credentials", {"data": {}}, 302),
+        ("/auth/callback/credentials", {"data": {"password": "wrong"}}, 401),
+        ("/auth/callback/credentials", {"data": {"password": "ok"}}, 403),
+        ("/auth/signout", {"data": {}}, 302),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, CROSS_SITE], ids=["no headers", "cross-site"])
+def test_a_post_to_our_endpoints_needs_no_csrf_token(
+    api: Flask,
+    token: str,
+    header: str,
+    path: str,
+    sent: dict[str, Any],
+    status: int,
+    headers: dict[str, str],
+) -> None:
+    if header == "Bearer x" and path.startswith("/auth/session"):
+        status = 401
+    header = bearer(token) if header == "the token" else header
+    headers = {**headers, **({"Accept": "application/json"} if status in (401, 403) else {})}
+    response = ask(api, path, header, method="POST", headers=headers, **sent)
+    assert response.status_code == status
+    assert "cross_origin" not in response.text
+
+
+def test_a_csrf_token_that_is_sent_all_the_same_is_no_credential(
+    api: Flask, api_auth: JWTSession
+) -> None:
+    seen: list[dict[str, Any]] = []
+    api_auth.credentials(seen.append)
+    form = {"username": "ada", "csrfToken": "x"}
+    ask(api, "/auth/callback/credentials", "Bearer x", method="POST", data=form)
+    assert seen == [{"username": "ada"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ("x" * 70_000, "application/json", 413),
+        ("[1]", "application/json", 400),
+        ("{", "application/json", 400),
+        ("x", "text/plain", 415),
+        ("a=1&a=2", "application/x-www-form-urlencoded", 400),
+    ],
+)
+def test_bodies_are_bounded_with_a_token_too(
+    api: Flask, token: str, body: str, content_type: str, status: int
+) -> None:
+    response = ask(
+        api, "/auth/signout", bearer(token), method="POST", data=body, content_type=content_type
+    )
+    assert response.status_code == status
+    assert ask(api, "/who", bearer(token)).text == "ada"
+
+
+OTHER_SCHEMES = ["Basic eDp5", "Bearerx {}", "Digest a=b", "DPoP {}", "", "Basic eDp5, Bearer {}"]
+
+
+@pytest.mark.parametrize("header", OTHER_SCHEMES)
+@pytest.mark.parametrize("path", ["/who", "/sign-out", "/update", "/sign-in", "/auth/signout"])
+def test_a_header_of_another_scheme_does_not_switch_the_check_off(
+    api: Flask, signals: Signals, token: str, header: str, path: str
+) -> None:
+    response = ask(
+        api,
+        path,
+        header.format(token),
+        cookie=graces_cookie(api),
+        method="POST",
+        headers=CROSS_SITE,
+    )
+    assert (response.status_code, problem_code(response)) == (403, "cross_origin")
+    assert signals == []
+
+
+@pytest.mark.parametrize("path", ["/who", "/sign-out", "/update", "/sign-in", "/auth/signout"])
+def test_where_tokens_are_in_cookies_alone_a_header_does_not_switch_the_check_off(
+    clock: Clock, path: str
+) -> None:
+    app, _ = make_api(clock, TOKEN_LOCATIONS=("cookie",))
+    cookie, token = graces_cookie(app), token_of(app)
+    response = ask(app, path, bearer(token), cookie=cookie, method="POST", headers=CROSS_SITE)
+    assert (response.status_code, problem_code(response)) == (403, "cross_origin")
+    assert ask(app, "/who", bearer(token), cookie=cookie).text == "grace"
+
+
+@pytest.mark.parametrize("path", ["/sign-out", "/sign-in", "/token", "/revoke"])
+def test_a_foreign_form_without_a_token_is_refused_by_the_verbs(api: Flask, path: str) -> None:
+    response = ask(api, path, method="POST", headers=CROSS_SITE)
+    assert (response.status_code, problem_code(response)) == (403, "cross_origin")
+
+
+def test_a_post_without_a_token_needs_a_csrf_token_as_ever(api: Flask) -> None:
+    refused = ask(api, "/auth/signout", method="POST", data={})
+    assert (refused.status_code, problem_code(refused)) == (403, "cross_origin")
