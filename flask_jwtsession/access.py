@@ -79,7 +79,10 @@ class Access:
         :param claims: more claims for the token
         :param refresh_claims: claims of the refresh token, with ``JWTSESSION_REFRESH_COOKIE``:
             what the ``reauth_callback`` needs besides ``sub``
-        :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused
+        :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused; or the request
+            brings its token in a header, and gets no cookie
+        :raises ConfigError: there is no ``reauth_callback`` though ``JWTSESSION_REFRESH_COOKIE`` is
+            set, or it is not set and there are ``refresh_claims``
         :raises SessionTooLarge: the token is longer than ``JWTSESSION_MAX_TOKEN_SIZE``
         :raises InsecureTransport: the request came over plain http
         :raises StoreUnavailable: the account's tokens are to be kept in the store
@@ -110,6 +113,7 @@ class Access:
         not issued again by use. The session of the request, if there is one, stays what it is.
 
         :param user: as in :func:`sign_in`, and so are the others and what is raised
+        :raises ConfigError: ``JWTSESSION_TOKEN_LOCATIONS`` has no ``"header"``
         """
         return beginning.create_token(
             self._state_to_change(), user, account=account, profile=profile, claims=claims

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from .config import RefreshSettings, Settings
 
 
+_LEAST_SIZE_OF_PAIR = 4096
+
+
 def check(settings: Settings, keys: Keys) -> None:
     """Raise :exc:`ConfigError` for settings that do not go together."""
     _check_cookies_and_pages(settings)
     _check_tokens(settings, keys)
     if settings.refresh is not None:
         _check_pair(settings, settings.refresh, keys)
+    else:
+        _check_no_pair(keys)
 
 
 def _check_cookies_and_pages(settings: Settings) -> None:
@@ -78,6 +83,12 @@ def _check_tokens(settings: Settings, keys: Keys) -> None:
         )
 
 
+def _check_no_pair(keys: Keys) -> None:
+    for name in ("REFRESH_SECRET", "REFRESH_MAX_AGE", "REFRESH_SAMESITE", "REFRESH_PATH"):
+        if keys.has(name):
+            raise ConfigError(keys.full(name), f"takes {keys.full('REFRESH_COOKIE')} = True")
+
+
 def _check_pair(settings: Settings, refresh: RefreshSettings, keys: Keys) -> None:
     if settings.store is None:
         raise ConfigError(
@@ -90,6 +101,26 @@ def _check_pair(settings: Settings, refresh: RefreshSettings, keys: Keys) -> Non
             keys.full("REFRESH_MAX_AGE"),
             f"has to be more than {keys.full('MAX_AGE')}: {refresh.lifetimes.max_age:g} and "
             f"{settings.lifetimes.max_age:g} seconds",
+        )
+    if "cookie" not in settings.token_locations:
+        raise ConfigError(
+            keys.full("TOKEN_LOCATIONS"), f"needs 'cookie' with {keys.full('REFRESH_COOKIE')}"
+        )
+    if settings.max_token_size < _LEAST_SIZE_OF_PAIR:
+        raise ConfigError(
+            keys.full("MAX_TOKEN_SIZE"),
+            f"has to be at least {_LEAST_SIZE_OF_PAIR} with {keys.full('REFRESH_COOKIE')}: a "
+            "quarter of it is for the refresh token",
+        )
+    if settings.cookie_prefix == "authjs":
+        raise ConfigError(
+            keys.full("REFRESH_COOKIE"), "does not go with an Auth.js server, which knows no pair"
+        )
+    if settings.provider_tokens == "none" and settings.federated_sign_out:
+        raise ConfigError(
+            keys.full("FEDERATED_SIGN_OUT"),
+            f"with {keys.full('REFRESH_COOKIE')} needs {keys.full('PROVIDER_TOKENS')} = 'store': "
+            "the ID token is too long for a refresh cookie",
         )
     if keys.has("UPDATE_AGE"):
         raise ConfigError(

@@ -25,6 +25,20 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{16}", re.ASCII)
 _DELETED = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
 
 
+class CookieLines(dict[str, str]):
+    """``Set-Cookie`` lines by the name of the cookie.
+
+    Its ``repr`` shows the names only: error reports show the variables of a frame, and the values
+    are tokens that are good.
+    """
+
+    def __repr__(self) -> str:
+        return f"<CookieLines {', '.join(self)}>"
+
+    def __or__(self, other: Mapping[str, str]) -> CookieLines:  # type: ignore[override]
+        return CookieLines({**self, **other})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cookie:
     """One cookie's name and attributes; HttpOnly always."""
@@ -61,13 +75,13 @@ class Cookie:
         pieces = range(ceil(length / (CHUNK_SIZE // 2)))  # none is shorter than half of one
         return [self.name, *(f"{self.name}.{number}" for number in pieces)]
 
-    def session_lines(self, value: str) -> dict[str, str]:
+    def session_lines(self, value: str) -> CookieLines:
         """A line for a cookie that ends with the browser's session."""
-        return {self.name: f"{self.name}={value}; {self._attributes}"}
+        return CookieLines({self.name: f"{self.name}={value}; {self._attributes}"})
 
     def set_lines(
         self, value: str, *, sent: Iterable[str], expires: float, now: float
-    ) -> dict[str, str]:
+    ) -> CookieLines:
         """The ``Set-Cookie`` lines, by name, that make ``value`` the cookie's value.
 
         :param value: a token, of cookie octets (RFC 6265 section 4.1.1)
@@ -85,11 +99,12 @@ class Cookie:
             name: f"{name}={chunk}; {lifetime}; {self._attributes}"
             for name, chunk in chunks.items()
         }
-        return {**{name: self._delete(name) for name in sent if name not in lines}, **lines}
+        deleted = {name: self._delete(name) for name in sent if name not in lines}
+        return CookieLines({**deleted, **lines})
 
-    def delete_lines(self, *, sent: Iterable[str]) -> dict[str, str]:
+    def delete_lines(self, *, sent: Iterable[str]) -> CookieLines:
         """The lines that delete the cookie and every chunk of it that the browser has."""
-        return {name: self._delete(name) for name in (self.name, *sent)}
+        return CookieLines({name: self._delete(name) for name in (self.name, *sent)})
 
     def _delete(self, name: str) -> str:
         return f"{name}=; {_DELETED}; {self._attributes}"

@@ -45,9 +45,8 @@ def refuse_cross_origin(binding: Binding) -> HTTPException:
 def carries_our_cookie(binding: Binding, request: Request) -> bool:
     """Whether the browser sent a session cookie, or something that looks like one."""
     header: str = request.environ.get("HTTP_COOKIE", "")
-    return any(
-        read_cookies(header, cookie) for one in binding.cookie_sets for cookie in one.of_session()
-    )
+    cookies = (cookie for one in binding.cookie_sets for cookie in one.session_cookies)
+    return any(read_cookies(header, cookie) for cookie in cookies)
 
 
 def refuse_forged(binding: Binding) -> None:

@@ -94,22 +94,24 @@ class TokenExpired(TokenError):
 class SessionTooLarge(JWTSessionError):
     """The token of the changed session is longer than ``JWTSESSION_MAX_TOKEN_SIZE``.
 
-    ``size`` and ``limit`` are in characters of the encoded token. The session is as it was before
-    the change.
+    ``size`` and ``limit`` are in characters of the encoded token. ``share`` says which token it is
+    and what part of the key the limit is, where there is a refresh token too. The session is as it
+    was before the change.
     """
 
     code = "session_too_large"
     status = 413
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(size, limit)
+    def __init__(self, size: int, limit: int, share: str = "") -> None:
+        super().__init__(size, limit, share)
         self.size = size
         self.limit = limit
+        self.share = share
 
     def __str__(self) -> str:
         return (
-            f"the session's token would have {self.size} characters, the limit is {self.limit} "
-            "(MAX_TOKEN_SIZE); keep identifiers in the token and the rest in a database"
+            f"the session's token would have {self.size} characters, the limit is {self.limit} ("
+            f"{self.share}MAX_TOKEN_SIZE); keep identifiers in the token and the rest in a database"
         )
 
 

@@ -14,9 +14,7 @@ from .awaiting import as_sync
 from .cli import make_commands
 from .config import Settings, read_settings
 from .endpoints import make_blueprint
-from .exceptions import (
-    ConfigError,
-)
+from .exceptions import ConfigError
 from .guards import Guards
 from .hooks import answer_errors, before_request, exempt_from_flask_wtf
 from .lifecycle.binding import EXTENSION, Binding, make_binding
@@ -35,7 +33,7 @@ DEFAULT_PREFIX = "JWTSESSION"
 
 
 class JWTSession(Guards):
-    """Sign-in for a Flask app, carried by an encrypted JWT cookie.
+    """Sign-in for a Flask app, carried by a JWT cookie: encrypted, unless others have to verify it.
 
     ::
 
@@ -54,6 +52,11 @@ class JWTSession(Guards):
     def __init__(self, app: Flask | None = None, *, config_prefix: str = DEFAULT_PREFIX) -> None:
         if not re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", config_prefix):
             raise ConfigError(repr(config_prefix), "a prefix has capital letters, digits and '_'")
+        if config_prefix.startswith(f"{DEFAULT_PREFIX}_"):
+            raise ConfigError(
+                repr(config_prefix),
+                f"a prefix does not begin with {DEFAULT_PREFIX}_: its keys would be that one's",
+            )
         super().__init__(config_prefix)
         self._callbacks = Callbacks()
         #: The blueprint of the endpoints, for extensions that take one (a rate limit, say).

@@ -123,7 +123,7 @@ class Revocations:
             self.store.put_if_absent(name, _REVOKED, self._lifetime)
             for name in sorted(self._all(f"sid\0{sid}"))
         ]
-        return written[0]
+        return all(written)
 
     def revoke_subject(self, subject: str, before: float) -> None:
         """Revoke every session of a person that began before then (epoch seconds)."""

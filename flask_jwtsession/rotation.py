@@ -13,8 +13,9 @@ what it got. ::
     set record   ───────► generation + 1               ◄─────────── read record: newer, adopt it
     give lease back
 
-Whoever comes with a cookie that is older than that, or later than :data:`GRACE`, has a copy: two
-hold the same session, and one of them is a thief (RFC 9700 section 4.14.2).
+Whoever comes with a cookie that is older than that, or later than :data:`GRACE`, has a copy, or has
+lost a response: it looks the same. If it is a copy two hold the session, and one of them is a thief
+(RFC 9700 section 4.14.2).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any, Self
 
 from . import records
 from .exceptions import StoreUnavailable
-from .records import LAST_GENERATION, OVER_KEPT, POLL, Records, name_of
+from .records import LAST_GENERATION, LEASE, OVER_KEPT, POLL, Records, name_of
 from .stores import Store
 
 # In seconds.
@@ -48,6 +49,10 @@ class RefreshReused(Exception):
 
 class SessionOver(Exception):
     """The application let the session end."""
+
+
+class NotDecided(Exception):
+    """Another request asked the application, and that failed, or took too long."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +145,19 @@ class Rotations:
 
         :raises RefreshReused: it is a copy of one that was used before
         :raises SessionOver: ``decide`` returned None, here or for another request
+        :raises NotDecided: another request was at it, and is none the wiser
         :raises StoreUnavailable: nothing was decided
         """
         first = sent
         record, lease = _record_name(sent), name_of(sent.grant, "rotation lease")
+        failure = name_of(sent.grant, "rotation failure")
         owner, give_up = self._records.mark(), time.monotonic() + PATIENCE
+        known, leased, failed_before = self._store.get_many([record, lease, failure])
+        failed = failed_before
         while True:
-            known, leased = self._store.get_many([record, lease])
+            if failed not in (None, failed_before):
+                # While this one waited. It is not to try the same, after all those before it.
+                raise NotDecided
             standing = self._follow(sent, known)
             if isinstance(standing, Issued):
                 return standing
@@ -154,8 +165,9 @@ class Rotations:
             if self._records.take_lease(lease, leased, owner):
                 break
             if time.monotonic() >= give_up:
-                raise StoreUnavailable("other requests have held the lease of a session too long")
+                raise NotDecided
             self._sleep(POLL)
+            known, leased, failed = self._store.get_many([record, lease, failure])
         try:
             # Who had the lease before may have been done in the moment before we took it.
             (known,) = self._store.get_many([record])
@@ -163,6 +175,12 @@ class Rotations:
             if isinstance(standing, Issued):
                 return standing
             return self._issue(first, standing, record, known, decide)
+        except (RefreshReused, SessionOver, StoreUnavailable):
+            raise
+        except BaseException:
+            with suppress(StoreUnavailable):
+                self._store.put(failure, owner, LEASE)
+            raise
         finally:
             self._records.release_lease(lease, owner)
 

@@ -192,7 +192,10 @@ class Session(Mapping[str, Any]):
 
     @property
     def expires(self) -> datetime | None:
-        """When the session ends unless it is used before (UTC); None when nobody is signed in."""
+        """When the session ends unless it is used before (UTC); None when nobody is signed in.
+
+        With ``JWTSESSION_REFRESH_COOKIE`` when its access cookie ends, used or not.
+        """
         return None if self._expires is None else datetime.fromtimestamp(self._expires, UTC)
 
     @property

@@ -1139,6 +1139,35 @@ TOKENS_AND_PAIRS: dict[str, tuple[dict[str, Any], str, str]] = {
         "READ_NEXTAUTH_V4",
         "REFRESH_COOKIE",
     ),
+    "a pair without cookies": (
+        {"REFRESH_COOKIE": True, "TOKEN_LOCATIONS": ["header"]},
+        "TOKEN_LOCATIONS",
+        "REFRESH_COOKIE",
+    ),
+    "a pair whose refresh token could not fit": (
+        {"REFRESH_COOKIE": True, "MAX_TOKEN_SIZE": 4095},
+        "MAX_TOKEN_SIZE",
+        "REFRESH_COOKIE",
+    ),
+    "a pair beside an Auth.js server": (
+        {"REFRESH_COOKIE": True, "COOKIE_PREFIX": "authjs"},
+        "REFRESH_COOKIE",
+        "Auth.js",
+    ),
+    "a pair, and an ID token that has no other place": (
+        {"REFRESH_COOKIE": True, "PROVIDER_TOKENS": "none", "FEDERATED_SIGN_OUT": True},
+        "FEDERATED_SIGN_OUT",
+        "PROVIDER_TOKENS",
+    ),
+    **{
+        f"{name} of no pair": ({name: value}, name, "REFRESH_COOKIE")
+        for name, value in {
+            "REFRESH_SECRET": "a refresh secret, 0123456789 abcdefghij",
+            "REFRESH_MAX_AGE": 30 * DAY,
+            "REFRESH_SAMESITE": "Strict",
+            "REFRESH_PATH": "/auth",
+        }.items()
+    },
     "SEC-054 REFRESH_SAMESITE=None": (
         {"REFRESH_COOKIE": True, "REFRESH_SAMESITE": "None"},
         "REFRESH_SAMESITE",
@@ -1175,12 +1204,10 @@ def test_keys_of_tokens_and_pairs_that_do_not_go_together_are_an_error_that_name
         {"TOKEN_FORMAT": "signed", "READ_NEXTAUTH_V4": True},
         {"TOKEN_FORMAT": "signed", "REFRESH_COOKIE": True},
         {"TOKEN_FORMAT": "signed", "UPDATE_AGE": 0, "ABSOLUTE_MAX_AGE": DAY},
-        {"REFRESH_COOKIE": True, "COOKIE_PREFIX": "authjs"},
         {"REFRESH_COOKIE": True, "MAX_AGE": 60, "REFRESH_MAX_AGE": 61},
         {"REFRESH_COOKIE": True, "REFRESH_SAMESITE": "None", "COOKIE_SECURE": True},
         {"REFRESH_COOKIE": True, "REFRESH_SECRET": SECRET},
         {"REFRESH_COOKIE": True, "ABSOLUTE_MAX_AGE": 600},
-        {"REFRESH_COOKIE": False, "REFRESH_SAMESITE": "None"},
         {"ISSUER": "a", "AUDIENCE": "b"},
     ],
     ids=str,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from flask import Response, stream_with_context
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import ConfigError, JWTEvent, create_token, sign_in
+from flask_jwtsession import (
+    ConfigError,
+    JWTEvent,
+    SessionClosed,
+    SessionTooLarge,
+    create_token,
+    sign_in,
+)
 from flask_jwtsession.rotation import GRACE
 
 from .pair_browsing import ACCESS, DAY, MAX_AGE, REFRESH, Browser, PairApp, who
@@ -219,3 +227,102 @@ def test_the_session_that_is_there_survives_such_a_mistake(
     callbacks.reauth = good
     pair.clock.advance(MAX_AGE + GRACE)
     assert browser.visit().text == "u1"
+
+
+# The claims that the application may choose at the sign-in, and that nobody changes after.
+
+
+@pytest.mark.parametrize("chosen", [{"aud": "orders", "iss": "me"}, {"aud": ["a", "b"]}])
+def test_an_audience_and_an_issuer_of_the_sign_in_are_in_every_token_of_the_session(
+    pair: PairApp, chosen: dict[str, Any]
+) -> None:
+    browser = pair.sign_in(claims=chosen)
+    for _ in range(2):
+        pair.access_is_over()
+        assert browser.visit().text == "u1"
+        assert {name: browser.claims()[name] for name in chosen} == chosen
+
+
+def test_those_of_the_configuration_are_not_kept_from_the_sign_in(clock: Clock) -> None:
+    pair = PairApp(clock, AUDIENCE="orders")
+    browser = pair.sign_in(claims={"aud": "mine"})
+    assert "aud" not in browser.refresh_claims()
+    pair.access_is_over()
+    browser.visit()
+    assert browser.claims()["aud"] == "orders"
+
+
+def test_refresh_claims_that_are_no_mapping_are_a_mistake_that_signs_nobody_in(
+    pair: PairApp,
+) -> None:
+    def view() -> str:
+        with pytest.raises(TypeError, match="takes refresh_claims as a mapping, got list"):
+            sign_in({"id": "u1"}, refresh_claims=["device"])  # type: ignore[arg-type]
+        return who()
+
+    response, _ = visit(pair, view)
+    assert (response.text, set_cookies(response)) == ("nobody", {})
+
+
+# Error reports show the variables of a frame.
+
+
+def shown(error: BaseException) -> str:
+    """All that a report on an error would show of this package."""
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        if "flask_jwtsession" in trace.tb_frame.f_code.co_filename:
+            frames.append(repr(trace.tb_frame.f_locals))
+        trace = trace.tb_next
+    return " ".join(frames)
+
+
+@pytest.mark.parametrize("name", ["claims", "refresh_claims", "session callback"])
+def test_sec_206_no_frame_of_a_sign_in_that_failed_shows_a_token_or_a_grant(
+    clock: Clock, name: str
+) -> None:
+    pair = PairApp(clock)
+    arguments = dict[str, Any]({} if name == "session callback" else {name: {"x": "y" * 9000}})
+    if name == "session callback":
+
+        @pair.auth.session_callback
+        def fail(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
+            raise RuntimeError("a mistake")
+
+    def view() -> str:
+        with pytest.raises((SessionTooLarge, RuntimeError)) as caught:
+            sign_in({"id": "u1"}, **arguments)
+        return shown(caught.value)
+
+    text = visit(pair, view)[0].text
+    assert "begin" in text or "encode" in text or "state" in text
+    assert "eyJ" not in text  # how every token begins
+    assert "'grant':" not in text
+
+
+def test_sec_206_no_frame_of_a_token_that_could_not_be_made_shows_it(clock: Clock) -> None:
+    app, auth = make_app(clock, TOKEN_LOCATIONS=["cookie", "header"])
+
+    @auth.session_callback
+    def fail(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("a mistake")
+
+    with app.test_request_context(method="POST"):
+        with pytest.raises(RuntimeError) as caught:
+            create_token({"id": "u1"})
+        assert "eyJ" not in shown(caught.value)
+
+
+def test_a_token_is_not_made_once_the_response_is_finished(clock: Clock) -> None:
+    app, _ = make_app(clock, TOKEN_LOCATIONS=["cookie", "header"])
+
+    def view() -> Response:
+        def body() -> Iterator[str]:
+            with pytest.raises(SessionClosed):
+                create_token({"id": "u1"})
+            yield "closed"
+
+        return Response(stream_with_context(body()))
+
+    app.add_url_rule("/stream", "stream", view)
+    assert app.test_client().get("/stream").text == "closed"

@@ -664,3 +664,16 @@ def test_a_request_reads_once(clock: Clock) -> None:
     store = FaultyStore(clock)
     Revocations(store, [KEY, OLD_KEY], LIFETIME).check(ADA)
     assert store.calls == ["get_many"]
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_of_two_workers_in_the_middle_of_a_rotation_one_hears_that_it_was_first(
+    number: int,
+) -> None:
+    """Which of the names comes first is not the same for both."""
+    store = MemoryStore()
+    newer = f"a newer key, number {number:02} of twenty".encode()
+    before = Revocations(store, [OLD_KEY], LIFETIME)
+    after = Revocations(store, [newer, OLD_KEY], LIFETIME)
+    assert [before.revoke_session("s1"), after.revoke_session("s1")] == [True, False]
+    assert [after.revoke_session("s2"), before.revoke_session("s2")] == [True, False]

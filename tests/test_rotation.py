@@ -29,6 +29,7 @@ from flask_jwtsession.rotation import (
     GRACE,
     PATIENCE,
     Issued,
+    NotDecided,
     RefreshReused,
     Rotations,
     Sent,
@@ -137,10 +138,10 @@ def leave_lease(store: FaultyStore, clock: Clock) -> None:
     def die(claims: Claims) -> Decided:
         raise Died
 
-    store.refused.add("delete")
+    store.refused |= {"delete", "put"}  # the dead say nothing
     with pytest.raises(Died):
         on(store, clock, lambda _: None).rotate(cookie(), die)
-    store.refused.remove("delete")
+    store.refused -= {"delete", "put"}
     store.calls.clear()
 
 
@@ -588,12 +589,36 @@ def test_who_waits_gives_up_in_the_end_and_the_cookie_is_good(
     leave_lease(faulty, clock)
     for number in range(0, 2000, 100):
         naps.during[number] = lambda: leave_lease_again(faulty, clock)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(NotDecided):
         on(faulty, clock, naps).rotate(cookie(), must_not_be_asked)
     assert PATIENCE <= sum(naps.seconds) < PATIENCE + 0.1
     clock.advance(LEASE)
     naps.during.clear()
     assert on(faulty, clock, naps).rotate(cookie(), application.decide).generation == 1
+
+
+def test_who_waited_while_it_failed_for_another_one_does_not_ask(
+    faulty: FaultyStore, clock: Clock, naps: Naps, application: Application
+) -> None:
+    """Else all who wait would fail in a row, each as slowly as the one before."""
+    leave_lease(faulty, clock)
+    naps.during[2] = lambda: fail(faulty, clock)
+    with pytest.raises(NotDecided):
+        on(faulty, clock, naps).rotate(cookie(), must_not_be_asked)
+    assert naps.seconds == [POLL] * 2
+    # Whoever comes afterwards does, and the cookie is as good as it was.
+    assert on(faulty, clock, naps).rotate(cookie(), application.decide).generation == 1
+
+
+def fail(store: FaultyStore, clock: Clock) -> None:
+    """Somebody has the lease, asks, and that fails."""
+
+    def raise_error(claims: Claims) -> Decided:
+        raise RuntimeError("the database is away")
+
+    store.delete(LEASE_OF_GRANT)
+    with pytest.raises(RuntimeError):
+        on(store, clock, lambda _: None).rotate(cookie(), raise_error)
 
 
 def leave_lease_again(store: FaultyStore, clock: Clock) -> None:
@@ -901,7 +926,7 @@ class World:
                     issued = rotations.rotate(sent, self.application.decide)
                 except RefreshReused:
                     outcomes.append(Outcome(sent.generation, None))
-                except StoreUnavailable:
+                except (NotDecided, StoreUnavailable):
                     pass
                 else:
                     outcomes.append(Outcome(sent.generation, issued))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from joserfc.jwk import ECKey
@@ -27,12 +29,13 @@ def _new_signing_key() -> str:
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
-    try:
-        # Made readable for nobody else, rather than changed to that a moment later.
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    text = make()
-    with os.fdopen(file, "w") as stream:
-        stream.write(text)
-    return text
+    if not path.exists():
+        # Readable for nobody else, and whole before it has its name. Of two processes that start at
+        # the same moment one gives it that.
+        file, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(file, "w") as stream:
+            stream.write(make())
+        with suppress(FileExistsError):
+            os.link(name, path)
+        os.unlink(name)
+    return path.read_text()

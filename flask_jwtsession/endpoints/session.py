@@ -45,7 +45,9 @@ def refresh(binding: Binding, fields: Fields) -> Response:
 
 
 def status(binding: Binding) -> Response:
-    """Whether somebody is signed in, and until when: a look at the cookie that changes nothing."""
+    """Whether somebody is signed in, and until when: a look at the cookies. It changes
+    nothing, but that a refresh cookie which was used before ends its session.
+    """
     state = state_of(binding)
     token = peek(state)
     if token is not None:

@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from ..cookies import CookieLines
 from ..exceptions import StoreUnavailable, UpdateRefused
 from ..grant_records import FAILED, Held
 from ..session import NOBODY, Claims, JWTEvent, Session, Trigger, ended_session
@@ -92,7 +93,7 @@ def end(state: RequestSession, reason: str) -> Session | None:
         save.delete(state)
         state.token, state.session, state.user = None, NOBODY, None
         state.set_aside = state.refresh_token = None
-        state.reauthenticated = True
+        state.is_settled = True
         csrf.renew(state)
     if previous is not None:
         _log.info("Signed out (%s): subject %s", reason, anonymous_id(state, previous))
@@ -172,20 +173,20 @@ def begin(
 
     :param refresh_claims: of a session that begins now: those for its refresh cookie, if it has one
     """
-    cookies = state.cookies.of_access()
-    lines: dict[str, str] = {}
+    cookies = state.cookies.access_cookies
+    lines = CookieLines()
     if state.in_header and state.token is not None:
         token = replace(save.unissued(claims, state.token), held=held)
     else:
         lines, token = renewal.issue(state, claims, private, held)
     if refresh_claims is not None and state.cookies.refresh is not None:
-        cookies = state.cookies.of_session()
-        lines = {**lines, **refresh_cookie.begin(state, token, refresh_claims)}
+        cookies = state.cookies.session_cookies
+        lines |= refresh_cookie.begin(state, token, refresh_claims)
     session = public_session(state, token)
     state.open_for_change()  # still: a callback may have outlived the response (another thread)
     save.replace_lines(state, lines, cookies)
-    # Of a session that is here nobody asks the cookies any more.
-    state.reauthenticated = True
+    # Once there is a session, the cookies are not asked again.
+    state.is_settled = True
     state.token, state.session, state.user = token, session, Mark.UNSET
     return session
 

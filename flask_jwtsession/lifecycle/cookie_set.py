@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..config import Settings
 from ..cookies import Cookie, LoginCookies
@@ -29,22 +29,21 @@ class CookieSet:
     sources: tuple[tuple[Cookie, TokenFormat], ...]
     refresh: tuple[Cookie, EncryptedTokens] | None
 
-    def all(self) -> Iterator[Cookie]:
+    @cached_property
+    def all(self) -> tuple[Cookie, ...]:
         """Every cookie that this package may write."""
-        yield self.csrf
-        yield self.login
-        yield from self.of_session()
+        return (self.csrf, self.login, *self.session_cookies)
 
-    def of_session(self) -> Iterator[Cookie]:
+    @cached_property
+    def session_cookies(self) -> tuple[Cookie, ...]:
         """Every cookie with which somebody is signed in."""
-        yield from self.of_access()
-        if self.refresh is not None:
-            yield self.refresh[0]
+        refresh = () if self.refresh is None else (self.refresh[0],)
+        return (*self.access_cookies, *refresh)
 
-    def of_access(self) -> Iterator[Cookie]:
+    @cached_property
+    def access_cookies(self) -> tuple[Cookie, ...]:
         """The same without the refresh cookie."""
-        for cookie, _ in self.sources:
-            yield cookie
+        return tuple(cookie for cookie, _ in self.sources)
 
 
 def cookie_set(settings: Settings, *, secure: bool) -> CookieSet:

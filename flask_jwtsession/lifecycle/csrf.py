@@ -33,5 +33,5 @@ def _issue(state: RequestSession) -> str:
     token = csrf.new_token()
     if state.transport_is_safe:
         value = csrf.cookie_value(token, state.binding.settings.secrets)
-        state.lines = {**state.lines, **state.cookies.csrf.session_lines(value)}
+        state.lines = state.lines | state.cookies.csrf.session_lines(value)
     return token

@@ -59,7 +59,7 @@ def authenticate(state: RequestSession) -> Verified | None:
     try:
         with state.lock:
             found = authenticated(state)
-            if found is None and state.reauthenticated and state.session is None:
+            if found is None and state.is_settled and state.session is None:
                 state.session = _nobody(state)
             return found
     finally:
@@ -157,7 +157,7 @@ def _load(state: RequestSession) -> Session:
     session = public_session(state, token)
     state.token = token
     if lines is not None:
-        save.replace_lines(state, lines, state.cookies.of_access())
+        save.replace_lines(state, lines, state.cookies.access_cookies)
         state.reissued = True
     tell_of_renewal(state, session, renewed)
     return session
@@ -236,7 +236,7 @@ def ended_once(state: RequestSession, token: Token, reason: str) -> Session:
         subject = state.binding.anonymous(str(token.claims.get("sub")))
         _log.info("Signed out (%s): subject %s", reason, subject)
         return _ended(state, token, reason)
-    save.replace_lines(state, {}, state.cookies.of_session())
+    save.replace_lines(state, {}, state.cookies.session_cookies)
     return NOBODY
 
 
@@ -267,8 +267,8 @@ def _load_user(state: RequestSession, session: Session) -> Any:
     except BaseException:
         # An error of a callback leaves the cookie alone; but a refresh cookie that was used up has
         # to be replaced, and with it what was issued for it.
-        if state.reissued and not state.reauthenticated:
-            save.replace_lines(state, {}, state.cookies.of_access())
+        if state.reissued and not state.is_settled:
+            save.replace_lines(state, {}, state.cookies.access_cookies)
         raise
     finally:
         if user is None:

@@ -10,12 +10,12 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 
 from ..exceptions import ConfigError, StoreUnavailable
-from ..rotation import Issued, RefreshReused, Sent, SessionOver
+from ..records import LAST_GENERATION
+from ..rotation import Issued, NotDecided, RefreshReused, Sent, SessionOver
 from ..signals import reuse_detected
 from ..tokens.claims import Times, put_back_reserved
 from . import refresh_cookie, renewal, save, standing
 from .callbacks import require_mapping, running_callback
-from .refresh_cookie import IDENTITY
 from .state import RequestSession, Token, Verified
 from .verify import reject, send_pending, verified, verify
 
@@ -25,13 +25,13 @@ Claims = Mapping[str, Any]
 
 
 def authenticated(state: RequestSession) -> Verified | None:
-    """What the cookies say, after re-authentication if that is needed; for who holds the lock, and
-    sends what there is to tell.
+    """What the cookies say, after re-authentication if that is needed; for whoever holds the lock,
+    and sends what there is to tell.
     """
     found = verified(state)
-    if found is not None or state.cookies.refresh is None or state.reauthenticated:
+    if found is not None or state.cookies.refresh is None or state.is_settled:
         return found
-    state.reauthenticated = True
+    state.is_settled = True
     refresh = _refresh_token(state)
     if refresh is not None:
         state.verified = _reauthenticate(state, refresh)
@@ -101,6 +101,12 @@ def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
         )
     except (SessionOver, _TooLate):
         return None
+    except NotDecided:
+        binding.security_log.warning(
+            "reauth", "A request waited for a re-authentication that failed or took too long."
+        )
+        state.unconfirmed = refresh
+        return None
     except RefreshReused:
         _revoke_reused(state, refresh)
         return None
@@ -124,11 +130,10 @@ def _decide(state: RequestSession, refresh: Token, claims: Claims) -> tuple[Clai
         decided = _ask_callback(state, refresh, claims)
         if decided is not None:
             _check(state, refresh, *decided)
-    except (HTTPException, StoreUnavailable):
+    except HTTPException:
         raise
     except Exception:
         # The application's error, which leaves the cookies alone.
-        state.set_aside = refresh
         reject(state, "reauth_failed")
         raise
     if state.closed:
@@ -142,9 +147,12 @@ def _ask_callback(
     state: RequestSession, refresh: Token, claims: Claims
 ) -> tuple[Claims, Claims] | None:
     callback = require_callback(state)
-    identity = {name: refresh.claims[name] for name in IDENTITY}
-    with running_callback(state):
-        answer = callback(deepcopy(dict(claims)))
+    identity = refresh_cookie.identity_of(state.binding, refresh)
+    try:
+        with running_callback(state):
+            answer = callback(deepcopy(dict(claims)))
+    except StoreUnavailable as error:  # not ours
+        raise RuntimeError("the reauth_callback could not use a store") from error
     if answer is None:
         return None
     both = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, claims)
@@ -156,8 +164,9 @@ def _ask_callback(
 
 def _check(state: RequestSession, refresh: Token, access: Claims, next_refresh: Claims) -> None:
     """Raise what is wrong with new claims, before any other request can adopt them."""
-    _, token = save.encode(state, access, refresh_cookie.private_of_access(refresh))
-    refresh_cookie.issue(state, token, next_refresh, refresh_cookie.sent_by(refresh))
+    token = save.encode(state, access, refresh_cookie.private_of_access(refresh))[1]
+    longest = Sent(refresh_cookie.sent_by(refresh).grant, LAST_GENERATION, next_refresh)
+    refresh_cookie.issue(state, token, next_refresh, longest)
 
 
 def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
@@ -171,7 +180,7 @@ def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
     sent = refresh_cookie.sent_by(refresh)
     next_sent = Sent(sent.grant, issued.generation, issued.refresh_claims)
     lines.update(refresh_cookie.issue(state, token, issued.refresh_claims, next_sent))
-    save.replace_lines(state, lines, state.cookies.of_session())
+    save.replace_lines(state, lines, state.cookies.session_cookies)
     return _verified(token)
 
 
@@ -187,7 +196,7 @@ def _without_store(state: RequestSession, refresh: Token) -> Verified | None:
         return None
     private = refresh_cookie.private_of_access(refresh)
     lines, token = renewal.issue(state, decided[0], private, refresh.held)
-    save.replace_lines(state, lines, state.cookies.of_access())
+    save.replace_lines(state, lines, state.cookies.access_cookies)
     return _verified(token)
 
 
@@ -204,7 +213,7 @@ def _revoke_reused(state: RequestSession, refresh: Token) -> None:
     binding, claims = state.binding, refresh.claims
     sid, sub = claims["sid"], claims["sub"]
     try:
-        is_first = standing.revoke_reused(binding, sid)
+        is_first = standing.revocations_of(binding).revoke_session(sid)
     except StoreUnavailable as error:
         binding.report(error)
         state.unconfirmed = refresh

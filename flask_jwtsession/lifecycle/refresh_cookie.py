@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cookies import MAX_VALUES, Cookie, candidates
+from ..cookies import MAX_VALUES, Cookie, CookieLines, candidates
 from ..exceptions import StoreUnavailable, TokenExpired, TokenInvalid
 from ..records import new_grant
 from ..revocation import Standing
@@ -20,8 +20,9 @@ from .verify import expired_token, read_claims, reject, send_pending
 
 # The member of our own block that only refresh tokens have.
 _ROTATION = "rotation"
-#: The claims that both tokens of a session have, and that stay what they are.
-IDENTITY = ("sub", "sid", "auth_time")
+# The claims that both tokens of a session have, and that stay what they are; the last three if the
+# application set them at the sign-in.
+_IDENTITY = ("sub", "sid", "auth_time", "iss", "aud", "nbf")
 
 
 def look(state: RequestSession) -> None:
@@ -33,8 +34,8 @@ def look(state: RequestSession) -> None:
 
 
 def found(state: RequestSession) -> Token | None:
-    """What the refresh cookie says, if it is good and its session was not revoked; for who holds
-    the lock.
+    """What the refresh cookie says, if it is good and its session was not revoked; for whoever
+    holds the lock.
     """
     if isinstance(state.refresh_token, Mark):
         state.refresh_token = _find(state)
@@ -48,23 +49,28 @@ def sent_by(token: Token) -> Sent:
     return Sent(rotation["grant"], rotation["gen"], claims)
 
 
-def begin(
-    state: RequestSession, access: Token, refresh_claims: Mapping[str, Any]
-) -> dict[str, str]:
+def begin(state: RequestSession, access: Token, refresh_claims: Mapping[str, Any]) -> CookieLines:
     """The lines of the first refresh cookie of a session."""
-    identity = {name: access.claims[name] for name in IDENTITY}
-    claims = put_back_reserved(refresh_claims, identity)
+    claims = put_back_reserved(refresh_claims, identity_of(state.binding, access))
     return issue(state, access, claims, Sent(new_grant(), 0, claims))
 
 
 def issue(
     state: RequestSession, access: Token, claims: Mapping[str, Any], sent: Sent
-) -> dict[str, str]:
+) -> CookieLines:
     """The lines of a refresh cookie beside the access token ``access``, whose account it has too:
     the next access token gets it from there.
     """
-    rotation = {"grant": sent.grant, "gen": sent.generation}
-    return save.encode_refresh(state, claims, Claims({**access.private, _ROTATION: rotation}))
+    # In no variable by itself, which error reports would show.
+    private = Claims({**access.private, _ROTATION: {"grant": sent.grant, "gen": sent.generation}})
+    return save.encode_refresh(state, claims, private)
+
+
+def identity_of(binding: Binding, token: Token) -> dict[str, Any]:
+    """The claims that every token of a session has, but for those that the configuration sets."""
+    configured = binding.settings.parties.claims()
+    claims = token.claims
+    return {name: claims[name] for name in _IDENTITY if name in claims and name not in configured}
 
 
 def private_of_access(token: Token) -> Claims:

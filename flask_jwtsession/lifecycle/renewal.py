@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from ..cookies import CookieLines
 from ..exceptions import ProviderError, SessionTooLarge, StoreUnavailable
 from ..grant_records import FAILED, UNAVAILABLE, Held
 from ..providers.reasons import Unusable
@@ -56,8 +57,8 @@ def begin(binding: Binding, account: Account) -> Held | None:
 
 def issue(
     state: RequestSession, claims: Mapping[str, Any], private: Mapping[str, Any], held: Held | None
-) -> tuple[dict[str, str], Token]:
-    """:func:`.save.encode`, with what of ``held`` belongs into the cookie; tokens that do not fit
+) -> tuple[CookieLines, Token]:
+    """:func:`.save.encode`, with what of ``held`` belongs in the cookie; tokens that do not fit
     stay in the store.
     """
     return _issue(save.encode, state, claims, private, held)

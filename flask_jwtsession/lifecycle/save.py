@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from ..cookies import CHUNK_SIZE, Cookie
+from ..cookies import CHUNK_SIZE, Cookie, CookieLines
 from ..exceptions import SessionTooLarge
 from ..session import Claims
 from ..tokens import strict_json
@@ -20,14 +20,14 @@ from .state import Mark, RequestSession, Token, close_state, current_request
 
 def encode(
     state: RequestSession, claims: Mapping[str, Any], private: Claims
-) -> tuple[dict[str, str], Token]:
+) -> tuple[CookieLines, Token]:
     """The lines of the session cookie and the token of ``claims``, issued now. Changes nothing.
 
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
     text, token = encode_text(state, claims, private)
     lines = _lines(state, state.cookies.session, text, token, _limits(state)[0])
-    return {**_delete_other_sources(state), **lines}, token
+    return _delete_other_sources(state) | lines, token
 
 
 def encode_text(
@@ -42,7 +42,7 @@ def encode_text(
 
 def encode_refresh(
     state: RequestSession, claims: Mapping[str, Any], private: Claims
-) -> dict[str, str]:
+) -> CookieLines:
     """The same for the refresh cookie. There has to be one."""
     pair, refresh = state.cookies.refresh, state.binding.settings.refresh
     assert pair is not None and refresh is not None  # noqa: PT018, S101 - or nobody comes here
@@ -72,13 +72,20 @@ def _encode(
     size = len(text)
     if size > limit:
         del text  # a token that is valid, and error reports show the variables of a frame
-        raise SessionTooLarge(size, limit)
+        raise SessionTooLarge(size, limit, _share(state, limit))
     return text, token
+
+
+def _share(state: RequestSession, limit: int) -> str:
+    if state.cookies.refresh is None:
+        return ""
+    is_refresh = limit == _limits(state)[1]
+    return "refresh token: a quarter of " if is_refresh else "access token: three quarters of "
 
 
 def _lines(
     state: RequestSession, cookie: Cookie, text: str, token: Token, limit: int
-) -> dict[str, str]:
+) -> CookieLines:
     now, held = state.binding.clock(), _held(state, cookie, limit)
     return cookie.set_lines(text, sent=held, expires=token.expires, now=now)
 
@@ -112,7 +119,7 @@ def delete(state: RequestSession) -> None:
     if state.cookies.refresh is not None:
         cookie = state.cookies.refresh[0]
         lines.update(cookie.delete_lines(sent=_held(state, cookie, _limits(state)[1])))
-    replace_lines(state, lines, state.cookies.of_session())
+    replace_lines(state, lines, state.cookies.session_cookies)
 
 
 def replace_lines(
@@ -126,7 +133,7 @@ def replace_lines(
         if not any(cookie.owns(name) for cookie in ours)
     }
     # A new mapping, never a changed one: the response may be reading the old one just now.
-    state.lines = {**kept, **lines}
+    state.lines = CookieLines(kept) | lines
 
 
 def after_request(binding: Binding) -> Callable[[Response], Response]:
@@ -217,12 +224,12 @@ def _without_our_lines(binding: Binding, response: Response) -> Response:
 
 def _is_ours(binding: Binding, line: str) -> bool:
     name = line.partition("=")[0]
-    return any(cookie.owns(name) for one in binding.cookie_sets for cookie in one.all())
+    return any(cookie.owns(name) for one in binding.cookie_sets for cookie in one.all)
 
 
-def _delete_other_sources(state: RequestSession) -> dict[str, str]:
+def _delete_other_sources(state: RequestSession) -> CookieLines:
     """Lines that delete the cookie of NextAuth v4, once its session lives in ours."""
-    lines: dict[str, str] = {}
+    lines = CookieLines()
     for cookie, _ in state.cookies.sources:
         if cookie is not state.cookies.session and state.sent(cookie):
             lines.update(cookie.delete_lines(sent=state.sent(cookie)))

@@ -13,7 +13,7 @@ from ..session import Account, Claims, JWTEvent, Session, Trigger
 from ..signals import send, signed_in, signed_out
 from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
 from . import csrf, refresh_cookie, renewal, standing
-from .callbacks import refuse_inside_callback, require_mapping, running_callback
+from .callbacks import require_mapping, running_callback
 from .change import anonymous_id, begin, changing, end_session, to_end
 from .load import public_session
 from .reauth import require_callback
@@ -50,6 +50,12 @@ def sign_in(
     if state.in_header:
         raise SignInRefused(
             "a request that brings its token in the Authorization header gets no cookie"
+            if state.bearer is not None
+            else f"{state.binding.settings.config_prefix}_TOKEN_LOCATIONS has no 'cookie'"
+        )
+    if not isinstance(refresh_claims, Mapping | None):
+        raise TypeError(
+            f"sign_in() takes refresh_claims as a mapping, got {type(refresh_claims).__name__}"
         )
     if state.cookies.refresh is not None:
         require_callback(state)
@@ -86,16 +92,18 @@ def create_token(
             f"{binding.settings.config_prefix}_TOKEN_LOCATIONS",
             "has no 'header', so that no request could bring the token of create_token()",
         )
-    refuse_inside_callback(state, "changed")
+    state.open_for_change()
     state.require_safe_transport()
     private = {BEARER: True}
     new = _new_session(state, user, account, profile, claims, private, binding.moment())
     text, token = renewal.issue_text(state, *new)
+    made = Claims({"token": text})
+    del text  # a token that is good, and error reports show the variables of a frame
     state.is_for_one = True
     session = public_session(state, token)
     _log.info("Token created: subject %s", anonymous_id(state, session))
     send(signed_in, binding.app, session=session, user=user, account=account)
-    return text
+    return str(made["token"])
 
 
 def _new_session(

@@ -108,14 +108,9 @@ def revoke_session(binding: Binding, sid: str) -> None:
     """See :func:`flask_jwtsession.revoke_session`."""
     if not isinstance(sid, str) or not sid:
         raise TypeError(f"revoke_session() takes a session's claim 'sid', got {sid!r}")
-    _revocations(binding).revoke_session(sid)
+    revocations_of(binding).revoke_session(sid)
     _log.info("Revoked: session %s", binding.anonymous(sid))
     send(session_revoked, binding.app, sid=sid, sub=None)
-
-
-def revoke_reused(binding: Binding, sid: str) -> bool:
-    """Revoke a session whose refresh cookie was copied; whether nobody else did so before."""
-    return _revocations(binding).revoke_session(sid)
 
 
 def revoke_user(binding: Binding, sub: str | int) -> None:
@@ -124,7 +119,7 @@ def revoke_user(binding: Binding, sub: str | int) -> None:
         sub = str(sub)  # as sign_in() does with an id
     if not isinstance(sub, str) or not sub:
         raise TypeError(f"revoke_user() takes a person's claim 'sub', got {sub!r}")
-    _revocations(binding).revoke_subject(sub, binding.moment())
+    revocations_of(binding).revoke_subject(sub, binding.moment())
     _log.info("Revoked: all sessions until now of subject %s", binding.anonymous(sub))
     send(session_revoked, binding.app, sid=None, sub=sub)
 
@@ -137,9 +132,9 @@ def revoke_at_provider(
     """
     sub = None if account_id is None else account_subject(provider, account_id)
     if session_id is not None:
-        _revocations(binding).revoke_provider_session(provider, session_id)
+        revocations_of(binding).revoke_provider_session(provider, session_id)
     elif sub is not None:
-        _revocations(binding).revoke_subject(sub, binding.moment())
+        revocations_of(binding).revoke_subject(sub, binding.moment())
     _log.info("Revoked by the provider %s", provider)
     # Of one session nobody here knows whose it is by our name, and not all of the person's are.
     send(session_revoked, binding.app, sid=None, sub=sub if session_id is None else None)
@@ -173,7 +168,8 @@ def account_subject(provider: str, account_id: str) -> str:
     return f"{provider}|{account_id}"
 
 
-def _revocations(binding: Binding) -> Revocations:
+def revocations_of(binding: Binding) -> Revocations:
+    """Where revocations are written. Raises :exc:`RevocationUnavailable` if that is nowhere."""
     if binding.revocations is None:
         raise RevocationUnavailable(
             f"there is nowhere to keep a revocation: {binding.settings.config_prefix}_STORE is None"

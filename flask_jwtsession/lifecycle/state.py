@@ -19,7 +19,7 @@ from blinker import NamedSignal
 from flask import Request, request
 from werkzeug.exceptions import BadRequest
 
-from ..cookies import Cookie, read_cookies
+from ..cookies import Cookie, CookieLines, read_cookies
 from ..exceptions import InsecureTransport, SessionClosed
 from ..grant_records import Held
 from ..request_checks.bearer import bearer_token
@@ -95,11 +95,11 @@ class RequestSession:
         "expired",
         "in_header",
         "is_for_one",
+        "is_settled",
         "lines",
         "lock",
         "pending_signals",
         "read",
-        "reauthenticated",
         "refresh_token",
         "reissued",
         "rejected",
@@ -119,15 +119,15 @@ class RequestSession:
         #: The token in the header Authorization, where one may be; "" if it is malformed.
         self.bearer = _bearer(binding, request)
         #: Whether cookies are neither read nor written.
-        self.in_header = takes_no_cookie(binding, request)
+        self.in_header = self.bearer is not None or _only_header(binding)
         self.cookie_header: str = "" if self.in_header else request.environ.get("HTTP_COOKIE", "")
         self.lock = RLock()
         #: What the cookies say; Mark.UNSET until they were looked at.
         self.verified: Verified | Mark | None = Mark.UNSET
         #: What the refresh cookie says; Mark.UNSET until it was looked at.
         self.refresh_token: Token | Mark | None = Mark.UNSET
-        #: Whether re-authentication was tried.
-        self.reauthenticated = False
+        #: Whether the refresh cookie has no more to say: it was asked, or there is another session.
+        self.is_settled = False
         #: Why a token that was sent was not accepted.
         self.rejected: str | None = None
         #: What loading has to tell, once it is done.
@@ -150,7 +150,7 @@ class RequestSession:
         self.session: Session | None = None
         self.user: Any = Mark.UNSET
         #: The Set-Cookie lines of the response, by cookie name.
-        self.lines: dict[str, str] = {}
+        self.lines = CookieLines()
         #: Whether ``lines`` are a re-issue by loading, and no change that a view asked for.
         self.reissued = False
         #: Whether the browser may have a session cookie that it did not send.
@@ -253,7 +253,7 @@ def takes_no_cookie(binding: Binding, request: Request) -> bool:
     """Whether cookies count for nothing in this request: it has a token in its header, or that is
     the only place where one may be. No browser sends such a token because another site wants it to.
     """
-    return "cookie" not in binding.settings.token_locations or _bearer(binding, request) is not None
+    return _only_header(binding) or _bearer(binding, request) is not None
 
 
 def own_origin(binding: Binding, request: Request) -> str:
@@ -267,6 +267,10 @@ def own_origin(binding: Binding, request: Request) -> str:
     if origin is None:
         raise BadRequest("The Host header is not a host name.")
     return origin
+
+
+def _only_header(binding: Binding) -> bool:
+    return "cookie" not in binding.settings.token_locations
 
 
 def _bearer(binding: Binding, request: Request) -> str | None:

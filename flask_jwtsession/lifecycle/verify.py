@@ -31,7 +31,7 @@ def verify(state: RequestSession) -> Verified | None:
 
 
 def verified(state: RequestSession) -> Verified | None:
-    """As :func:`verify`, for who holds the lock, and sends what there is to tell."""
+    """As :func:`verify`, for whoever holds the lock, and sends what there is to tell."""
     if isinstance(state.verified, Mark):
         found = state.verified = _verify(state)
         if found is not None:
@@ -109,9 +109,11 @@ def _accepted(state: RequestSession) -> tuple[list[Verified], str | None]:
             try:
                 token, times = _read(binding, tokens, value)
             except TokenExpired as error:
-                if state.cookies.refresh is None:  # else it is the refresh cookie that counts
-                    rejected = error.reason
+                refresh = state.cookies.refresh
+                if refresh is None:
                     state.expired = expired_token(error, binding.clock())
+                if refresh is None or not state.sent(refresh[0]):  # else it is that one that counts
+                    rejected = error.reason
             except TokenInvalid as error:
                 rejected = error.reason
             else:

@@ -68,7 +68,7 @@ def open_transaction(state: RequestSession, transaction: Transaction) -> None:
         value, sent=(), expires=transaction.started + LIFETIME, now=transaction.started
     )
     _expire_old(state, room=MAX_TOTAL - len(cookie.name) - len(value))
-    state.lines = {**state.lines, **lines}
+    state.lines = state.lines | lines
 
 
 def close_transaction(
@@ -85,7 +85,7 @@ def close_transaction(
     transaction = found[0] if len(found) == 1 else None
     form_post = transaction is not None and transaction.form_post
     cookie = state.cookies.login.named(name, cross_site=form_post)
-    state.lines = {**state.lines, **cookie.delete_lines(sent=())}
+    state.lines = state.lines | cookie.delete_lines(sent=())
     if (
         transaction is None
         or transaction.kind != kind
@@ -115,7 +115,7 @@ def _expire_old(state: RequestSession, *, room: int) -> None:
         room -= size
         if rank >= MAX_LIVE or room < 0:
             lines |= state.cookies.login.named(name, cross_site=form_post).delete_lines(sent=())
-    state.lines = {**state.lines, **lines}
+    state.lines = state.lines | lines
 
 
 def _read(state: RequestSession, text: str) -> Transaction | None:

@@ -43,21 +43,21 @@ class SignedTokens(TokenFormat):
         self._by_kid = {key.kid: key for key in keys}
         # The algorithms come from here and never from a token (RFC 8725 section 3.1).
         self._jws = PyJWS(algorithms=sorted({key.algorithm for key in keys}))
-        self._verifiers = {key.kid: self._jws.get_algorithm_by_name(key.algorithm) for key in keys}
+        self._algorithms = {key.kid: self._jws.get_algorithm_by_name(key.algorithm) for key in keys}
         self._header = encode_part(json.dumps(_header(self._key), separators=(",", ":")).encode())
         self._private = private
 
     def encode(self, payload: bytes) -> str:
         """Sign ``payload`` (UTF-8 JSON) with the newest key."""
         message = self._header + b"." + encode_part(self._with_sealed_block(payload))
-        signature = self._verifiers[self._key.kid].sign(message, self._key.private)
+        signature = self._algorithms[self._key.kid].sign(message, self._key.private)
         return (message + b"." + encode_part(signature)).decode()
 
     def _open(self, token: bytes) -> bytes:
         header, body, signature = token.split(b".")
         key = self._key if header == self._header else self._key_for(header)
         payload = decode_part(body)
-        if not self._verifiers[key.kid].verify(
+        if not self._algorithms[key.kid].verify(
             header + b"." + body, key.public, decode_part(signature)
         ):
             raise TokenInvalid("signature")
@@ -78,7 +78,7 @@ class SignedTokens(TokenFormat):
         return key
 
     def _with_sealed_block(self, payload: bytes) -> bytes:
-        if _PRIVATE_MEMBER not in payload:  # nor in a string: the quotes would be escaped there
+        if _PRIVATE_MEMBER not in payload:
             return payload
         claims = strict_json.parse_object(payload)
         if PRIVATE in claims:
