@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -764,7 +765,9 @@ def test_a_forked_process_and_its_parent_do_not_read_each_others_answers(
 ) -> None:
     store.put("child", b"child", 60)
     store.put("parent", b"parent", 60)
-    ended = threading.Event()
+    forked, ended = threading.Event(), threading.Event()
+    # Not while another thread uses the store: that is what a store does not promise.
+    os.register_at_fork(after_in_parent=forked.set)
 
     def work(number: int) -> None:
         if number == 0:
@@ -774,6 +777,7 @@ def test_a_forked_process_and_its_parent_do_not_read_each_others_answers(
                 )
             finally:
                 ended.set()
+        assert forked.wait(30)
         while not ended.is_set():
             assert store.get_many(["parent"]) == [b"parent"]
 
