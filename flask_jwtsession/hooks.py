@@ -60,7 +60,7 @@ def answer_errors(app: Flask, first: Binding) -> None:
 
     def answer(error: JWTSessionError) -> Response:
         bindings: dict[str, Binding] = app.extensions[EXTENSION]
-        binding = bindings[error.config_prefix or first.settings.config_prefix]
+        binding = bindings.get(error.config_prefix or "", first)
         if isinstance(error, SignInRefused) and error.redirect_to is not None:
             return send_to(binding, error.redirect_to)
         if isinstance(error, StoreUnavailable):
