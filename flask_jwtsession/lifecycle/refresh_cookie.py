@@ -23,6 +23,8 @@ _ROTATION = "rotation"
 # The claims that both tokens of a session have, and that stay what they are; the last three if the
 # application set them at the sign-in.
 _IDENTITY = ("sub", "sid", "auth_time", "iss", "aud", "nbf")
+# Those that are new at every encode: they say nothing to the application.
+_STAMPED = frozenset({"iat", "exp", "jti"})
 
 
 def look(state: RequestSession) -> None:
@@ -76,9 +78,6 @@ def identity_of(binding: Binding, token: Token) -> dict[str, Any]:
 def private_of_access(token: Token) -> Claims:
     """Our own block of the access token that comes of a refresh token."""
     return Claims({name: value for name, value in token.private.items() if name != _ROTATION})
-
-
-_STAMPED = frozenset({"iat", "exp", "jti"})
 
 
 def _find(state: RequestSession) -> Token | None:
@@ -138,7 +137,7 @@ def _read(binding: Binding, tokens: EncryptedTokens, lifetimes: Lifetimes, value
         raise TokenExpired("expired", claims)
     if claims.get("sid") is None or "auth_time" not in claims:
         raise TokenInvalid("claims")
-    adopt(claims, times)
+    adopt(claims, times)  # raises for a sid that is none
     token = Token.of(payload, claims, times.expires)
     rotation = token.private.get(_ROTATION)
     if (

@@ -42,20 +42,20 @@ def sign_in(
     """
     if not isinstance(user, Mapping):
         raise TypeError(f"sign_in() takes the user as a mapping, got {type(user).__name__}")
-    if state.cookies.refresh is None and refresh_claims is not None:
-        raise ConfigError(
-            f"{state.binding.settings.config_prefix}_REFRESH_COOKIE",
-            "is not set, but sign_in() got refresh_claims",
+    if not isinstance(refresh_claims, Mapping | None):
+        raise TypeError(
+            f"sign_in() takes refresh_claims as a mapping, got {type(refresh_claims).__name__}"
         )
+    prefix = state.binding.settings.config_prefix
     if state.in_header:
         raise SignInRefused(
             "a request that brings its token in the Authorization header gets no cookie"
             if state.bearer is not None
-            else f"{state.binding.settings.config_prefix}_TOKEN_LOCATIONS has no 'cookie'"
+            else f"{prefix}_TOKEN_LOCATIONS has no 'cookie'"
         )
-    if not isinstance(refresh_claims, Mapping | None):
-        raise TypeError(
-            f"sign_in() takes refresh_claims as a mapping, got {type(refresh_claims).__name__}"
+    if state.cookies.refresh is None and refresh_claims is not None:
+        raise ConfigError(
+            f"{prefix}_REFRESH_COOKIE", "is not set, but sign_in() got refresh_claims"
         )
     if state.cookies.refresh is not None:
         require_callback(state)
