@@ -23,11 +23,13 @@ from flask_jwtsession import (
     Account,
     JWTEvent,
     SessionClosed,
+    StoreUnavailable,
     UpdateRefused,
     claims_required,
     current_session,
     current_user,
     fresh_login_required,
+    login_required,
     refresh_session,
     revoke_session,
     revoke_user,
@@ -39,7 +41,7 @@ from flask_jwtsession import (
 from flask_jwtsession.lifecycle.sign_in import sign_in as begin_session
 from flask_jwtsession.lifecycle.standing import revoke_at_provider
 from flask_jwtsession.lifecycle.state import state_of
-from flask_jwtsession.rotation import GRACE
+from flask_jwtsession.rotation import GRACE, NotDecided, Rotations
 from flask_jwtsession.stores.memory import MemoryStore
 from flask_jwtsession.stores.sqlite import SQLiteStore
 
@@ -1490,3 +1492,44 @@ def test_a_sign_out_while_the_store_is_away_deletes_both_cookies(
     assert deletes_both(response)
     [(_, told)] = [one for one in pair.told if one[0] == "signed-out"]
     assert (told["reason"], told["session"].error) == ("user", "revocation_unavailable")
+
+
+# Another request is at it.
+
+
+def test_who_waited_for_nothing_is_told_to_come_back_and_keeps_both_cookies(
+    pair: PairApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = after_its_time(pair)
+    before = dict(browser.cookies)
+
+    def wait_in_vain(*_: object) -> None:
+        raise NotDecided
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rotations, "rotate", wait_in_vain)
+        refused = browser.visit(login_required(who))
+        assert (refused.status_code, set_cookies(refused)) == (503, {})
+        open_to_all = browser.visit()
+        assert (open_to_all.text, set_cookies(open_to_all)) == ("nobody", {})
+    assert browser.cookies == before
+    assert (pair.reasons(), pair.rejections()) == ([], [])
+    assert browser.visit().text == "u1"
+
+
+@pytest.mark.parametrize("failure", ["closed", "open"])
+def test_a_store_of_the_callbacks_own_that_is_away_is_the_callbacks_error(
+    clock: Clock, failure: str
+) -> None:
+    pair = PairApp(clock, STORE_FAILURE=failure)
+    browser = after_its_time(pair)
+    pair.app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    def use_a_store(claims: dict[str, Any]) -> Any:
+        raise StoreUnavailable("somebody else's")
+
+    pair.reauth.answer = use_a_store
+    response = browser.visit()
+    assert (response.status_code, set_cookies(response)) == (500, {})
+    assert len(pair.asked) == 1
+    assert pair.rejections() == ["reauth_failed"]
