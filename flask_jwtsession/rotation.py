@@ -38,9 +38,11 @@ GRACE = 30.0
 #: How long a request waits for another one's: until the lease of one that died has ended.
 PATIENCE = 15.0
 
+# Moments of rotations that a record keeps: however many there were, it stays small.
 _MOST_RECENT = 20
 
-Claims = Mapping[str, Any]
+#: A JWT Claims Set (RFC 7519 section 2).
+ClaimsSet = Mapping[str, Any]
 
 
 class RefreshReused(Exception):
@@ -64,7 +66,7 @@ class Sent:
 
     grant: str = field(repr=False)
     generation: int
-    claims: Claims = field(repr=False)
+    claims: ClaimsSet = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class Issued:
     generation: int
     predecessor: int
     rotated: tuple[float, ...]
-    access_claims: Claims = field(repr=False)
-    refresh_claims: Claims = field(repr=False)
+    access_claims: ClaimsSet = field(repr=False)
+    refresh_claims: ClaimsSet = field(repr=False)
 
     @classmethod
     def of_record(cls, content: Mapping[str, Any]) -> Self | None:
@@ -108,7 +110,7 @@ class Issued:
 
 #: From the claims of the refresh cookie to those of the next access and refresh cookie. None ends
 #: the session.
-Decide = Callable[[Claims], tuple[Claims, Claims] | None]
+Decide = Callable[[ClaimsSet], tuple[ClaimsSet, ClaimsSet] | None]
 
 
 class Rotations:

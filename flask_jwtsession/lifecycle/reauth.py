@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
 from ..exceptions import ConfigError, StoreUnavailable
 from ..records import LAST_GENERATION
-from ..rotation import Issued, NotDecided, RefreshReused, Sent, SessionOver
+from ..rotation import ClaimsSet, Issued, NotDecided, RefreshReused, Sent, SessionOver
 from ..signals import reuse_detected
 from ..tokens.claims import Times, put_back_reserved
 from . import refresh_cookie, renewal, save, standing
@@ -20,8 +21,6 @@ from .state import RequestSession, Token, Verified
 from .verify import reject, send_pending, verified, verify
 
 _log = logging.getLogger("flask_jwtsession")
-
-Claims = Mapping[str, Any]
 
 
 def authenticated(state: RequestSession) -> Verified | None:
@@ -95,9 +94,10 @@ def require_callback(state: RequestSession) -> Callable[..., Any]:
 def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
     binding, rotations = state.binding, state.binding.rotations
     assert rotations is not None  # noqa: S101 - there is a refresh cookie
+    sent = refresh_cookie.sent_by(refresh)
     try:
         issued = rotations.rotate(
-            refresh_cookie.sent_by(refresh), lambda claims: _decide(state, refresh, claims)
+            sent, lambda claims: _decide(state, refresh, replace(sent, claims=claims))
         )
     except (SessionOver, _TooLate):
         return None
@@ -112,24 +112,26 @@ def _reauthenticate(state: RequestSession, refresh: Token) -> Verified | None:
         return None
     except StoreUnavailable as error:
         _store_is_away(state, refresh, error)
-        return None if state.unconfirmed is not None else _without_store(state, refresh)
+        return None if state.unconfirmed is not None else _without_store(state, refresh, sent)
     # A sign-out meanwhile wins.
     if standing.is_revoked(binding, refresh):
         state.revoked = refresh
         return None
-    return _begin(state, refresh, issued)
+    return _begin(state, refresh, sent, issued)
 
 
 class _TooLate(Exception):
     """The response was finished while the application was asked, in another thread."""
 
 
-def _decide(state: RequestSession, refresh: Token, claims: Claims) -> tuple[Claims, Claims] | None:
+def _decide(
+    state: RequestSession, refresh: Token, sent: Sent
+) -> tuple[ClaimsSet, ClaimsSet] | None:
     """The claims of the next access and of the next refresh token; None ends the session."""
     try:
-        decided = _ask_callback(state, refresh, claims)
+        decided = _ask_callback(state, refresh, sent.claims)
         if decided is not None:
-            _check(state, refresh, *decided)
+            _check(state, refresh, sent, *decided)
     except HTTPException:
         raise
     except Exception:
@@ -144,8 +146,8 @@ def _decide(state: RequestSession, refresh: Token, claims: Claims) -> tuple[Clai
 
 
 def _ask_callback(
-    state: RequestSession, refresh: Token, claims: Claims
-) -> tuple[Claims, Claims] | None:
+    state: RequestSession, refresh: Token, claims: ClaimsSet
+) -> tuple[ClaimsSet, ClaimsSet] | None:
     callback = require_callback(state)
     identity = refresh_cookie.identity_of(state.binding, refresh)
     try:
@@ -162,14 +164,16 @@ def _ask_callback(
     return access, next_refresh
 
 
-def _check(state: RequestSession, refresh: Token, access: Claims, next_refresh: Claims) -> None:
+def _check(
+    state: RequestSession, refresh: Token, sent: Sent, access: ClaimsSet, next_refresh: ClaimsSet
+) -> None:
     """Raise what is wrong with new claims, before any other request can adopt them."""
     token = save.encode(state, access, refresh_cookie.private_of_access(refresh))[1]
-    longest = Sent(refresh_cookie.sent_by(refresh).grant, LAST_GENERATION, next_refresh)
+    longest = replace(sent, generation=LAST_GENERATION)
     refresh_cookie.issue(state, token, next_refresh, longest)
 
 
-def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
+def _begin(state: RequestSession, refresh: Token, sent: Sent, issued: Issued) -> Verified:
     """Issue both tokens. Whatever becomes of this request, its response brings them: the refresh
     token that the browser has is good for a moment only.
     """
@@ -177,19 +181,18 @@ def _begin(state: RequestSession, refresh: Token, issued: Issued) -> Verified:
     claims = {**issued.access_claims, "exp": int(issued.rotated[0] + max_age)}
     private = refresh_cookie.private_of_access(refresh)
     lines, token = renewal.issue(state, claims, private, refresh.held)
-    sent = refresh_cookie.sent_by(refresh)
-    next_sent = Sent(sent.grant, issued.generation, issued.refresh_claims)
-    lines.update(refresh_cookie.issue(state, token, issued.refresh_claims, next_sent))
+    following = replace(sent, generation=issued.generation)
+    lines |= refresh_cookie.issue(state, token, issued.refresh_claims, following)
     save.replace_lines(state, lines, state.cookies.session_cookies)
     return _verified(token)
 
 
-def _without_store(state: RequestSession, refresh: Token) -> Verified | None:
+def _without_store(state: RequestSession, refresh: Token, sent: Sent) -> Verified | None:
     """A new access token alone, under ``JWTSESSION_STORE_FAILURE = "open"``: without a store nobody
     can rotate a refresh token.
     """
     try:
-        decided = _decide(state, refresh, refresh_cookie.sent_by(refresh).claims)
+        decided = _decide(state, refresh, sent)
     except _TooLate:
         return None
     if decided is None:

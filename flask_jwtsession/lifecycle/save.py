@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response
 
@@ -26,7 +26,7 @@ def encode(
     Raises :exc:`SessionTooLarge`, and :exc:`TypeError` for claims that are not JSON.
     """
     text, token = encode_text(state, claims, private)
-    lines = _lines(state, state.cookies.session, text, token, _limits(state)[0])
+    lines = _lines(state, state.cookies.session, text, token, _access_limit(state))
     return _delete_other_sources(state) | lines, token
 
 
@@ -36,8 +36,9 @@ def encode_text(
     """The same as the text of a token, for a client without cookies."""
     settings = state.binding.settings
     whole = {**claims, **settings.parties.claims()}
-    limit = _limits(state)[0]
-    return _encode(state, state.cookies.tokens, whole, private, settings.lifetimes, limit)
+    return _encode(
+        state, state.cookies.tokens, whole, private, settings.lifetimes, _access_limit(state)
+    )
 
 
 def encode_refresh(
@@ -47,16 +48,30 @@ def encode_refresh(
     pair, refresh = state.cookies.refresh, state.binding.settings.refresh
     assert pair is not None and refresh is not None  # noqa: PT018, S101 - or nobody comes here
     cookie, tokens = pair
-    limit = _limits(state)[1]
+    limit = _refresh_limit(state)
     text, token = _encode(state, tokens, claims, private, refresh.lifetimes, limit)
     return _lines(state, cookie, text, token, limit)
 
 
-def _limits(state: RequestSession) -> tuple[int, int]:
-    """Of the access and of the refresh token: both are in one header."""
-    limit = state.binding.settings.max_token_size
-    for_refresh = 0 if state.cookies.refresh is None else limit // 4
-    return limit - for_refresh, for_refresh
+class _Limit(NamedTuple):
+    """How many characters a token may have. Both of a pair are in one header, and so share the
+    limit: ``share`` says that, for the error.
+    """
+
+    size: int
+    share: str = ""
+
+
+def _access_limit(state: RequestSession) -> _Limit:
+    whole = state.binding.settings.max_token_size
+    if state.cookies.refresh is None:
+        return _Limit(whole)
+    return _Limit(whole - whole // 4, "access token: three quarters of ")
+
+
+def _refresh_limit(state: RequestSession) -> _Limit:
+    whole = state.binding.settings.max_token_size
+    return _Limit(whole // 4, "refresh token: a quarter of ")
 
 
 def _encode(
@@ -65,32 +80,25 @@ def _encode(
     claims: Mapping[str, Any],
     private: Claims,
     lifetimes: Lifetimes,
-    limit: int,
+    limit: _Limit,
 ) -> tuple[str, Token]:
     token = _token(Claims(stamp(claims, private, lifetimes, state.binding.clock())))
     text = tokens.encode(token.payload)
     size = len(text)
-    if size > limit:
+    if size > limit.size:
         del text  # a token that is valid, and error reports show the variables of a frame
-        raise SessionTooLarge(size, limit, _share(state, limit))
+        raise SessionTooLarge(size, limit.size, limit.share)
     return text, token
 
 
-def _share(state: RequestSession, limit: int) -> str:
-    if state.cookies.refresh is None:
-        return ""
-    is_refresh = limit == _limits(state)[1]
-    return "refresh token: a quarter of " if is_refresh else "access token: three quarters of "
-
-
 def _lines(
-    state: RequestSession, cookie: Cookie, text: str, token: Token, limit: int
+    state: RequestSession, cookie: Cookie, text: str, token: Token, limit: _Limit
 ) -> CookieLines:
     now, held = state.binding.clock(), _held(state, cookie, limit)
     return cookie.set_lines(text, sent=held, expires=token.expires, now=now)
 
 
-def _held(state: RequestSession, cookie: Cookie, limit: int) -> Iterable[str]:
+def _held(state: RequestSession, cookie: Cookie, limit: _Limit) -> Iterable[str]:
     """The names of a cookie that the browser has; of one that it may have and did not send, all
     that a token within ``limit`` can have.
     """
@@ -98,7 +106,7 @@ def _held(state: RequestSession, cookie: Cookie, limit: int) -> Iterable[str]:
     is_hidden = (cookie.path, cookie.samesite) != (usual.path, usual.samesite)
     if not (is_hidden or state.cookies_are_withheld):
         return state.sent(cookie)
-    return cookie.names(limit) if limit > CHUNK_SIZE // 2 else [cookie.name]
+    return cookie.names(limit.size) if limit.size > CHUNK_SIZE // 2 else [cookie.name]
 
 
 def unissued(claims: Mapping[str, Any], token: Token) -> Token:
@@ -118,7 +126,7 @@ def delete(state: RequestSession) -> None:
     lines.update(session.delete_lines(sent=state.sent(session)))
     if state.cookies.refresh is not None:
         cookie = state.cookies.refresh[0]
-        lines.update(cookie.delete_lines(sent=_held(state, cookie, _limits(state)[1])))
+        lines.update(cookie.delete_lines(sent=_held(state, cookie, _refresh_limit(state))))
     replace_lines(state, lines, state.cookies.session_cookies)
 
 
