@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from flask import Flask, Request, current_app
+from markupsafe import Markup
 
 from .awaiting import as_sync
 from .cli import make_commands
@@ -17,6 +18,7 @@ from .endpoints import make_blueprint
 from .exceptions import ConfigError
 from .guards import Guards
 from .hooks import answer_errors, before_request, exempt_from_flask_wtf
+from .hydration import script_tags
 from .lifecycle.binding import EXTENSION, Binding, make_binding
 from .lifecycle.callbacks import Callbacks
 from .lifecycle.csrf import token_for_page
@@ -255,6 +257,21 @@ class JWTSession(Guards):
         self._callbacks.unauthorized = as_sync(function)
         return function
 
+    def script(self, *, nonce: str | None = None) -> Markup:
+        """The elements that start ``client.js`` in a page with the public session in it.
+
+        In templates it is ``jwtsession_script``; a second instance is passed to them::
+
+            {{ jwtsession_script(nonce=csp_nonce) }}
+
+        The session is JSON, not a script, and nothing in it can end its element. No cache keeps
+        the page.
+
+        :param nonce: of the page's Content-Security-Policy, if that has one; ``script-src 'self'``
+            needs none
+        """
+        return script_tags(self._state(), nonce=nonce)
+
     def request_loader(self, request: Request) -> Any:
         """For Flask-Login: ``login_manager.request_loader(auth.request_loader)`` makes its
         ``current_user`` the one of this session, as the ``user_loader`` returns it.
@@ -266,6 +283,7 @@ class JWTSession(Guards):
             "current_session": self.current_session,
             "current_user": self.current_user,
             "jwtsession_csrf_token": lambda: token_for_page(self._state()),
+            "jwtsession_script": self.script,
         }
         if hasattr(current_app, "login_manager"):
             # Flask-Login's templates ask current_user.is_authenticated of somebody anonymous, too.

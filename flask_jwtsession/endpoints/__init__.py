@@ -14,6 +14,7 @@ from ..lifecycle.binding import OURS, Binding, current_binding
 from . import (
     backchannel,
     callback,
+    client,
     credentials,
     csrf,
     error,
@@ -70,6 +71,8 @@ def make_blueprint(name: str, config_prefix: str) -> Blueprint:
     )
     get("/error", "error", error.show)
     get("/jwks.json", "jwks", jwks.show)
+    get("/client.js", "client", client.module)
+    get("/client.d.ts", "client_types", client.types)
     blueprint.after_request(_secure)
     return blueprint
 

@@ -74,4 +74,5 @@ def _wrong(binding: Binding, requested: object) -> Response:
         page_path(
             binding, "sign_in", error="CredentialsSignin", code="credentials", callbackUrl=target
         ),
+        refused=401,
     )

@@ -54,4 +54,4 @@ def answer_refusal(binding: Binding, error: SignInRefused) -> Response:
         return send_to(binding, error.redirect_to)
     if wants_problem():
         raise refusal(binding, 403, error.code, "You may not sign in.")
-    return send_to(binding, page_path(binding, "error", error="AccessDenied"))
+    return send_to(binding, page_path(binding, "error", error="AccessDenied"), refused=403)

@@ -16,6 +16,7 @@ from ..lifecycle.state import state_of, takes_no_cookie
 from ..request_checks import csrf
 from ..request_checks.bodies import MAX_BODY, parse_json_body
 from ..request_checks.origin import Verdict
+from .redirecting import take_nextauth_v4
 
 Fields = dict[str, Any]
 
@@ -35,6 +36,7 @@ def read_post(binding: Binding) -> Fields:
     if verdict is Verdict.CROSS_ORIGIN:
         raise refuse_cross_origin(binding)
     fields = _read_fields(binding)
+    take_nextauth_v4(fields)
     submitted = fields.pop("csrfToken", None)
     if verdict is Verdict.UNKNOWN and not csrf.matches(sent_token(state_of(binding)), submitted):
         raise refuse_cross_origin(binding)

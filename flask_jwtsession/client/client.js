@@ -1,0 +1,426 @@
+/**
+ * Who is signed in, for the pages of an application with flask_jwtsession.
+ *
+ *     import { getSnapshot, signOut, subscribe } from "/auth/client.js";
+ *
+ * It starts when it is imported: from the session that jwtsession_script() put into the page, or
+ * with a request for it. The server decides, always; what is here is what it said last.
+ *
+ * Types, and what each function does for its caller, are in client.d.ts.
+ */
+
+/** Milliseconds. */
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+/** A longer request failed. The server takes at most half of that. */
+const TIMEOUT = 30 * SECOND;
+/** Timers stand still while a machine sleeps, so the clock is looked at this often. */
+const LONGEST_WAIT = 30 * SECOND;
+/** The server takes a token for a few seconds after its end. It is asked this often meanwhile. */
+const LEEWAY_WAIT = 5 * SECOND;
+/** Clocks that differ by less are the same: the Date header has whole seconds. */
+const CLOCK_TOLERANCE = 5 * SECOND;
+
+/** Where the endpoints are: beside this module. A second instance has a client of its own. */
+const BASE = new URL(".", import.meta.url);
+const HERE = import.meta.url.replace(/[?#].*/, "");
+const NAME = `jwtsession:${BASE.pathname}`;
+
+export class SessionError extends Error {
+  constructor(message, code, status = 0) {
+    super(message);
+    this.name = "SessionError";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/* What is known. */
+
+/** The public session; null for nobody, undefined as long as the server has not said. */
+let session;
+/** `session` as text, to see whether it changed. */
+let known;
+/** When the request began that `session` came with: of two answers the later question counts. */
+let asked = 0;
+/** When the session ends, and how long before somebody may prolong it; in the server's time. */
+let until = Infinity;
+let margin = 0;
+/** What the server's clock is ahead of this one. */
+let ahead = 0;
+/** Whether somebody used this page since the session was last asked for. */
+let used = false;
+
+const listeners = new Set();
+const channel = new BroadcastChannel(NAME);
+
+export function getSnapshot() {
+  return session;
+}
+
+export function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Take what a request that began at `began` said. Whether it is the newest that is known. */
+function take(next, began) {
+  // By a clock that was set back, everything new would be old: then it is not.
+  if (began < asked && asked - began < MINUTE) return false;
+  asked = began;
+  expect(next === null ? NaN : Date.parse(next.expires));
+  const text = JSON.stringify(next);
+  if (text === known) return true;
+  known = text;
+  session = next;
+  for (const listener of [...listeners]) {
+    try {
+      listener(session);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+  document.dispatchEvent(new CustomEvent("jwtsession", { detail: session }));
+  return true;
+}
+
+/** The same for what a request of this tab said; the other tabs are told. */
+function learn(next, began, isSignOut = false) {
+  const before = known;
+  if (take(next, began) && (known !== before || isSignOut)) tell(isSignOut);
+}
+
+function tell(isSignOut = false) {
+  channel.postMessage({ session, asked, isSignOut });
+}
+
+channel.onmessage = ({ data }) => {
+  // Nothing that is under way here may bring back who was signed out there.
+  if (data.isSignOut) abort();
+  if (!take(data.session, data.asked) && JSON.stringify(data.session) !== known) tell();
+};
+
+/* Requests: one at a time. */
+
+let queue = Promise.resolve();
+let aborter = new AbortController();
+
+function abort() {
+  aborter.abort();
+  aborter = new AbortController();
+}
+
+/**
+ * Send a request when those before it are done, and return what came: the status, the JSON, and
+ * when the request began. Across the tabs, one that changes the session has it for itself: it
+ * starts from the cookie that the one before it left.
+ */
+function send(path, { method = "GET", mode = "shared", headers, body } = {}) {
+  const { signal } = aborter;
+  const request = async () => {
+    signal.throwIfAborted();
+    const began = Date.now();
+    const response = await fetch(new URL(path, BASE), {
+      method,
+      body,
+      headers: { Accept: "application/json", ...headers },
+      cache: "no-store",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
+    });
+    const text = await response.text();
+    signal.throwIfAborted();
+    setClock(Date.parse(response.headers.get("Date")) - Date.now());
+    const { ok, status } = response;
+    return { ok, status, began, value: ok ? JSON.parse(text) : problemOf(text) };
+  };
+  const locked = () =>
+    mode && navigator.locks ? navigator.locks.request(NAME, { mode, signal }, request) : request();
+  const answer = queue.then(locked).catch((error) => {
+    if (signal.aborted) throw new SessionError("signed out before the answer came", "signed_out");
+    throw new SessionError(`no answer from ${path}: ${error.message}`, "network");
+  });
+  queue = answer.catch(() => {});
+  return answer;
+}
+
+/** What is in problem+json; somebody else's error page says nothing here. */
+function problemOf(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function refusal({ status, value: { code = `http_${status}`, detail = code } }) {
+  return new SessionError(detail, code, status);
+}
+
+function setClock(difference) {
+  if (!Number.isNaN(difference)) ahead = Math.abs(difference) < CLOCK_TOLERANCE ? 0 : difference;
+}
+
+/* Asking. */
+
+let asking = null;
+let failures = 0;
+let retry;
+
+export function getSession() {
+  used = false;
+  clearTimeout(retry);
+  asking ??= ask().finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+async function ask() {
+  try {
+    learnFrom(await send("session"));
+    failures = 0;
+  } catch (error) {
+    // Nobody is signed out by a failure; it is tried again.
+    if (error.code === "signed_out") await queue;
+    else tryAgain(getSession);
+  }
+  return session;
+}
+
+function learnFrom(answer) {
+  const { ok, value, began } = answer;
+  if (!ok) throw refusal(answer);
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new SessionError("the answer is no session", "network");
+  }
+  learn(value, began);
+}
+
+function tryAgain(question) {
+  const delay = Math.min(MINUTE, SECOND * 2 ** failures++);
+  clearTimeout(retry);
+  retry = setTimeout(question, delay * (0.5 + Math.random() / 2));
+}
+
+/* Changing. */
+
+export function update(data = {}) {
+  return change("session", { data });
+}
+
+export function refresh() {
+  return change("session/refresh", {});
+}
+
+async function change(path, body) {
+  const answer = await send(path, {
+    method: "POST",
+    mode: "exclusive",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (answer.status === 401) learn(null, answer.began);
+  learnFrom(answer);
+  return session;
+}
+
+/* Signing in and out. */
+
+export async function signIn(provider, options = {}, parameters = {}) {
+  const { callbackUrl = wanted(), redirect = true, ...fields } = options;
+  if (!provider) return go(`signin?${new URLSearchParams({ callbackUrl })}`);
+  const way = provider === "credentials" ? "callback" : "signin";
+  const path = `${way}/${encodeURIComponent(provider)}?${new URLSearchParams(parameters)}`;
+  const answer = await post(path, "exclusive", redirect, { ...fields, callbackUrl });
+  const { ok, status, value } = answer;
+  if (redirect) {
+    if (!ok) throw refusal(answer);
+    return go(value.url);
+  }
+  if (!ok) return { ok, status, error: refusal(answer).code, url: null };
+  if (provider === "credentials") await getSession();
+  return { ok, status, error: null, url: value.url };
+}
+
+export async function signOut({ callbackUrl = location.href, redirect = true } = {}) {
+  abort();
+  // Waits for no other tab.
+  const answer = await post("signout", null, redirect, { callbackUrl });
+  if (!answer.ok) throw refusal(answer);
+  // What began before this moment has been answered for somebody who is signed out now.
+  learn(null, Date.now(), true);
+  return redirect ? go(answer.value.url) : { url: answer.value.url };
+}
+
+/** Post a form. If the browser follows the answer, that leads to a page also when it is a no. */
+function post(path, mode, redirect, fields) {
+  const headers = redirect ? { "X-Auth-Return-Redirect": "1" } : {};
+  return send(path, { method: "POST", mode, headers, body: new URLSearchParams(fields) });
+}
+
+/** Where to go after the sign-in: where this page says, if it is a sign-in page, or back to it. */
+function wanted() {
+  return new URLSearchParams(location.search).get("callbackUrl") ?? location.href;
+}
+
+function go(url) {
+  const target = new URL(url, BASE);
+  if (!/^https?:$/.test(target.protocol)) {
+    throw new SessionError("the answer leads nowhere", "network");
+  }
+  const isHere = withoutHash(target) === withoutHash(location) && target.hash;
+  location.assign(target);
+  if (isHere) location.reload(); // a browser only scrolls to another part of the same page
+}
+
+function withoutHash(url) {
+  return url.href.replace(/#.*/, "");
+}
+
+/* Pages that change without a reload. */
+
+export function guardNavigation({ publicPaths = [], signInPath = `${BASE.pathname}signin` } = {}) {
+  const signIn = new URL(signInPath, location.href);
+  const open = [signIn.pathname, `${BASE.pathname}*`, ...publicPaths];
+  const isGuarded = () => isOn && !open.some((pattern) => covers(pattern, location.pathname));
+  let isOn = true;
+  let isChecking = false;
+  let last;
+
+  async function check() {
+    const here = location.pathname + location.search;
+    if (here === last) return;
+    last = here;
+    if (isChecking || !isGuarded()) return;
+    isChecking = true;
+    const isOut = (await getStatus()) === null;
+    isChecking = false;
+    if (isOut && isGuarded()) {
+      signIn.searchParams.set("callbackUrl", location.pathname + location.search + location.hash);
+      location.replace(signIn); // Back leads to the page before, and not here once more
+    }
+  }
+
+  onNavigation(check);
+  check();
+  return () => {
+    isOn = false;
+  };
+}
+
+function covers(pattern, path) {
+  if (pattern instanceof RegExp) return path.search(pattern) >= 0;
+  if (!pattern.endsWith("/*")) return path === pattern;
+  return path === pattern.slice(0, -2) || path.startsWith(pattern.slice(0, -1));
+}
+
+/** Call `listener` after each change of the address. */
+function onNavigation(listener) {
+  if (window.navigation) {
+    navigation.addEventListener("currententrychange", listener);
+    return;
+  }
+  // A browser from before 2026.
+  window.addEventListener("popstate", listener);
+  for (const name of ["pushState", "replaceState"]) {
+    const change = history[name];
+    history[name] = function (...values) {
+      change.apply(this, values);
+      listener();
+    };
+  }
+}
+
+/** When the session ends (epoch milliseconds), null for nobody; undefined if that is not known. */
+async function getStatus() {
+  try {
+    const { ok, status, value, began } = await send("session/status");
+    if (status === 401) learn(null, began);
+    return status === 401 ? null : ok ? Date.parse(value.expires) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/* Before the end, and at it. */
+
+let timer;
+
+function expect(end) {
+  until = Number.isNaN(end) ? Infinity : end;
+  margin = Math.min(MINUTE, Math.max(SECOND, (until - now()) / 10));
+  wait();
+}
+
+function now() {
+  return Date.now() + ahead;
+}
+
+function wait() {
+  clearTimeout(timer);
+  if (!session || until === Infinity) return;
+  const left = until - now();
+  const next = left > margin ? left - margin : left;
+  timer = setTimeout(look, Math.min(LONGEST_WAIT, Math.max(next, 0) + 50));
+}
+
+/** Look at the clock: a session that is in use is prolonged, one that is over is given up. */
+async function look() {
+  const left = until - now();
+  if (!session || left > margin) return wait();
+  if (used) return getSession();
+  if (left > 0) return wait();
+  // Asks without prolonging it: somebody may have, in a tab without this module, or with a refresh
+  // cookie.
+  const end = await getStatus();
+  if (end === undefined) return tryAgain(look);
+  failures = 0;
+  if (end === null || !session) return;
+  until = Math.max(end, now() + LEEWAY_WAIT);
+  wait();
+}
+
+function onUse() {
+  used = true;
+  if (session && until - now() <= margin && !asking) look();
+}
+
+function onReturn() {
+  if (document.visibilityState === "visible") getSession();
+}
+
+for (const type of ["pointerdown", "pointermove", "keydown", "wheel", "touchmove"]) {
+  window.addEventListener(type, onUse, { capture: true, passive: true });
+}
+document.addEventListener("visibilitychange", onReturn);
+window.addEventListener("focus", onReturn);
+window.addEventListener("online", onReturn);
+window.addEventListener("pageshow", ({ persisted }) => persisted && onReturn());
+
+/* Starting. */
+
+function start() {
+  const inPage = readPage();
+  const [{ requestStart, type } = { requestStart: 0 }] = performance.getEntriesByType("navigation");
+  if (inPage) {
+    setClock(inPage.now - Date.now());
+    take(inPage.session, performance.timeOrigin + requestStart);
+  }
+  // A page that the Back button shows may be as old as its entry in the browser's cache.
+  if (inPage && type !== "back_forward") tell();
+  else getSession();
+}
+
+function readPage() {
+  const scripts = [...document.querySelectorAll("script[type='application/json']")];
+  const ours = scripts.find(({ dataset: { jwtsession } }) => {
+    return jwtsession !== undefined && new URL(jwtsession, location.href).href === HERE;
+  });
+  try {
+    return ours && JSON.parse(ours.textContent);
+  } catch {
+    return undefined;
+  }
+}
+
+start();
