@@ -25,8 +25,10 @@ def script_tags(state: RequestSession, *, nonce: str | None) -> Markup:
     attribute = Markup("") if nonce is None else Markup(' nonce="{}"').format(nonce)
     session = load_with_user(state)
     tags = _CLIENT.format(url=url, nonce=attribute)
-    if session.error == UNKNOWN.error:
-        return tags  # whether somebody is signed in nobody can say just now: the client will ask
+    if session.error == UNKNOWN.error or state.has_failed:
+        # The store is away, or this is the page that says that a callback raised. Whether somebody
+        # is signed in is not known: the client will ask.
+        return tags
     return _DATA.format(url=url, nonce=attribute, json=_json(binding, dict(session))) + tags
 
 

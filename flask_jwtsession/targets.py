@@ -86,9 +86,10 @@ def query() -> MultiDict[str, str]:
 def back_here(binding: Binding) -> str | None:
     """The URL that leads back to where the browser wanted to go, or None if none does."""
     headers = request.headers
-    if headers.get("HX-Request") == "true":
+    is_safe, is_boosted = request.method in SAFE_METHODS, headers.get("HX-Boosted") == "true"
+    if headers.get("HX-Request") == "true" and not (is_boosted and is_safe):
         wanted: str | None = headers.get("HX-Current-URL")
-    elif request.method in SAFE_METHODS:
+    elif is_safe:  # a page, which HTMX may load for a link
         wanted = quote(request.script_root + request.path, safe=_PATH)
         if request.query_string:
             wanted += "?" + quote(request.query_string, safe=_QUERY)

@@ -33,6 +33,8 @@ PATH = "/auth/callback/credentials"
 NAME = "__Host-jwtsession.session-token"
 AUTHJS = {"X-Auth-Return-Redirect": "1"}
 JSON = {"Accept": "application/json"}
+#: What that client sends in the form: all options of the call, and what it wants for an answer.
+NEXTAUTH_V4: dict[str, Any] = {"json": "true", "redirect": "false"}
 
 
 def sign_in(
@@ -75,6 +77,13 @@ def test_a_program_is_told_where_to_go(client: FlaskClient, headers: dict[str, s
     assert session_token(response, NAME)
 
 
+def test_the_client_of_nextauth_v4_is_told_where_to_go(client: FlaskClient) -> None:
+    response = sign_in(client, **NEXTAUTH_V4, callbackUrl="/a")
+    assert response.status_code == 200
+    assert response.get_json() == {"url": "https://app.test/a"}
+    assert session_token(response, NAME)
+
+
 def test_credentials_may_be_json(client: FlaskClient) -> None:
     response = client.post(
         PATH, base_url=HTTPS, headers=SAME_ORIGIN, json={"password": "ok", "callbackUrl": "/a"}
@@ -96,6 +105,48 @@ def test_the_callback_gets_the_fields_and_neither_the_token_nor_the_target(clock
     token = session_token(response, NAME)
     assert token is not None
     assert unseal(app, token, https=True)["sub"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("sent", "left"),
+    [
+        (NEXTAUTH_V4, {}),
+        ({"json": "true"}, {}),
+        # Not that client: then they are credentials like any other.
+        ({"redirect": "false"}, {"redirect": "false"}),
+        ({"json": "false"}, {"json": "false"}),
+        ({"json": "1", "redirect": "x"}, {"json": "1", "redirect": "x"}),
+    ],
+)
+def test_what_the_client_of_nextauth_v4_says_of_itself_is_no_credential(
+    clock: Clock, sent: dict[str, Any], left: dict[str, str]
+) -> None:
+    app, auth = make_app(clock)
+    seen: list[Mapping[str, Any]] = []
+
+    @auth.credentials
+    def check(credentials: Mapping[str, Any]) -> dict[str, Any]:
+        seen.append(credentials)
+        return {"id": 7}
+
+    sign_in(app.test_client(), **sent)
+    assert seen == [{"username": "ada", "password": "ok", **left}]
+
+
+def test_json_that_says_json_is_not_the_client_of_nextauth_v4(clock: Clock) -> None:
+    app, auth = make_app(clock)
+    seen: list[Mapping[str, Any]] = []
+
+    @auth.credentials
+    def check(credentials: Mapping[str, Any]) -> dict[str, Any]:
+        seen.append(credentials)
+        return {"id": 7}
+
+    response = app.test_client().post(
+        PATH, base_url=HTTPS, headers=SAME_ORIGIN, json={"json": "true"}
+    )
+    assert seen == [{"json": "true"}]
+    assert response.status_code == 302
 
 
 def test_an_async_callback_is_awaited(clock: Clock) -> None:
@@ -121,6 +172,32 @@ def test_sec_080_nothing_that_was_planted_before_survives(
 
 
 # Refused.
+
+
+def test_the_client_of_nextauth_v4_is_told_by_the_status_too(client: FlaskClient) -> None:
+    response = sign_in(client, **NEXTAUTH_V4, password="wrong")
+    assert response.status_code == 401
+    assert set(response.get_json()) == {"url"}
+    assert parse_qs(urlsplit(response.get_json()["url"]).query)["error"] == ["CredentialsSignin"]
+    # Auth.js v5 reads the URL only, and so does its client.
+    assert sign_in(client, AUTHJS, password="wrong").status_code == 200
+
+
+@pytest.mark.parametrize(("fields", "status"), [(NEXTAUTH_V4, 403), ({}, 302)])
+def test_whom_the_application_refuses_learns_it_the_same_way(
+    clock: Clock, fields: dict[str, Any], status: int
+) -> None:
+    app, auth = make_app(clock)
+    add_views(app, auth)
+
+    @auth.sign_in_callback
+    def nobody(user: Any, account: Any, profile: Any) -> bool:
+        return False
+
+    response = sign_in(app.test_client(), NAVIGATION, **fields)
+    assert response.status_code == status
+    url = response.headers.get("Location") or response.get_json()["url"]
+    assert "/auth/error?error=AccessDenied" in url
 
 
 def test_a_wrong_password_leads_back_to_the_page_and_keeps_the_target(

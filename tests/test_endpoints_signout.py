@@ -66,6 +66,15 @@ def test_a_program_is_told_where_to_go(app: Flask, headers: dict[str, str]) -> N
     assert not is_signed_in(client)
 
 
+def test_the_client_of_nextauth_v4_is_told_where_to_go(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/sign-in", headers=SAME_ORIGIN)
+    fields = {"json": "true", "callbackUrl": "/a"}
+    response = client.post("/auth/signout", data=fields, headers=SAME_ORIGIN)
+    assert response.get_json() == {"url": "http://localhost/a"}
+    assert client.get("/private").status_code == 401
+
+
 def test_the_body_may_be_json_or_missing(app: Flask) -> None:
     for sent in ({"json": {"callbackUrl": "/a"}}, {}):
         client = signed_in_client(app)

@@ -265,6 +265,22 @@ def test_htmx_comes_back_to_the_page_and_not_to_the_fragment(
     assert parse_qs(urlsplit(url).query).get("callbackUrl", []) == wanted
 
 
+def test_a_boosted_link_of_htmx_comes_back_to_where_it_leads(client: FlaskClient) -> None:
+    headers = {"HX-Request": "true", "HX-Boosted": "true", "HX-Current-URL": HTTPS + "/list"}
+    response = client.get("/private?a=1", base_url=HTTPS, headers=headers)
+    assert response.status_code == 401
+    query = urlsplit(response.headers["HX-Redirect"]).query
+    assert parse_qs(query)["callbackUrl"] == ["/private?a=1"]
+
+
+def test_a_boosted_form_of_htmx_comes_back_to_the_page_with_the_form(app: Flask) -> None:
+    app.post("/guarded")(login_required(lambda: "reached"))
+    headers = {"HX-Request": "true", "HX-Boosted": "true", "HX-Current-URL": HTTPS + "/list"}
+    response = app.test_client().post("/guarded", base_url=HTTPS, headers=headers)
+    query = urlsplit(response.headers["HX-Redirect"]).query
+    assert parse_qs(query)["callbackUrl"] == [HTTPS + "/list"]
+
+
 # The redirect callback.
 
 

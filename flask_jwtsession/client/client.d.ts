@@ -38,6 +38,13 @@ export class SessionError extends Error {
 export function getSnapshot(): Snapshot;
 
 /**
+ * The milliseconds until the session ends unless it is used, by the server's clock: that of the
+ * browser may be wrong. Below zero if it is over and the server has not said so yet, `Infinity` if
+ * the session callback left `expires` out, `undefined` for nobody.
+ */
+export function timeLeft(): number | undefined;
+
+/**
  * Call `listener` after each change of the session, in whatever tab it was made.
  *
  * Together with `getSnapshot` it fits React's `useSyncExternalStore`. On `document` the same is the

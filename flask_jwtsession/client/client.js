@@ -58,6 +58,10 @@ export function getSnapshot() {
   return session;
 }
 
+export function timeLeft() {
+  return session ? until - now() : undefined;
+}
+
 export function subscribe(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -68,11 +72,15 @@ function take(next, began) {
   // By a clock that was set back, everything new would be old: then it is not.
   if (began < asked && asked - began < MINUTE) return false;
   asked = began;
-  expect(next === null ? NaN : Date.parse(next.expires));
   const text = JSON.stringify(next);
-  if (text === known) return true;
-  known = text;
-  session = next;
+  const isNews = text !== known;
+  if (isNews) [session, known] = [next, text];
+  endsAt(Date.parse(session?.expires));
+  if (isNews) announce();
+  return true;
+}
+
+function announce() {
   for (const listener of [...listeners]) {
     try {
       listener(session);
@@ -81,7 +89,6 @@ function take(next, began) {
     }
   }
   document.dispatchEvent(new CustomEvent("jwtsession", { detail: session }));
-  return true;
 }
 
 /** The same for what a request of this tab said; the other tabs are told. */
@@ -95,6 +102,7 @@ function tell(isSignOut = false) {
 }
 
 channel.onmessage = ({ data }) => {
+  if (typeof data?.asked !== "number") return; // of another version of this module
   // Nothing that is under way here may bring back who was signed out there.
   if (data.isSignOut) abort();
   if (!take(data.session, data.asked) && JSON.stringify(data.session) !== known) tell();
@@ -115,8 +123,8 @@ function abort() {
  * when the request began. Across the tabs, one that changes the session has it for itself: it
  * starts from the cookie that the one before it left.
  */
-function send(path, { method = "GET", mode = "shared", headers, body } = {}) {
-  const { signal } = aborter;
+function send(path, options = {}) {
+  const { method = "GET", mode = "shared", headers, body, signal = aborter.signal } = options;
   const request = async () => {
     signal.throwIfAborted();
     const began = Date.now();
@@ -219,7 +227,7 @@ async function change(path, body) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
-  if (answer.status === 401) learn(null, answer.began);
+  if (answer.status === 401) await getSession(); // it may be a proxy who says so
   learnFrom(answer);
   return session;
 }
@@ -231,7 +239,7 @@ export async function signIn(provider, options = {}, parameters = {}) {
   if (!provider) return go(`signin?${new URLSearchParams({ callbackUrl })}`);
   const way = provider === "credentials" ? "callback" : "signin";
   const path = `${way}/${encodeURIComponent(provider)}?${new URLSearchParams(parameters)}`;
-  const answer = await post(path, "exclusive", redirect, { ...fields, callbackUrl });
+  const answer = await post(path, redirect, { ...fields, callbackUrl }, { mode: "exclusive" });
   const { ok, status, value } = answer;
   if (redirect) {
     if (!ok) throw refusal(answer);
@@ -244,8 +252,9 @@ export async function signIn(provider, options = {}, parameters = {}) {
 
 export async function signOut({ callbackUrl = location.href, redirect = true } = {}) {
   abort();
-  // Waits for no other tab.
-  const answer = await post("signout", null, redirect, { callbackUrl });
+  // Waits for no other tab, and is not given up over the sign-out of another one.
+  const { signal } = new AbortController();
+  const answer = await post("signout", redirect, { callbackUrl }, { mode: null, signal });
   if (!answer.ok) throw refusal(answer);
   // What began before this moment has been answered for somebody who is signed out now.
   learn(null, Date.now(), true);
@@ -253,9 +262,10 @@ export async function signOut({ callbackUrl = location.href, redirect = true } =
 }
 
 /** Post a form. If the browser follows the answer, that leads to a page also when it is a no. */
-function post(path, mode, redirect, fields) {
+function post(path, redirect, fields, options) {
   const headers = redirect ? { "X-Auth-Return-Redirect": "1" } : {};
-  return send(path, { method: "POST", mode, headers, body: new URLSearchParams(fields) });
+  const body = new URLSearchParams(fields);
+  return send(path, { method: "POST", headers, body, ...options });
 }
 
 /** Where to go after the sign-in: where this page says, if it is a sign-in page, or back to it. */
@@ -334,9 +344,11 @@ function onNavigation(listener) {
 /** When the session ends (epoch milliseconds), null for nobody; undefined if that is not known. */
 async function getStatus() {
   try {
-    const { ok, status, value, began } = await send("session/status");
-    if (status === 401) learn(null, began);
-    return status === 401 ? null : ok ? Date.parse(value.expires) : undefined;
+    const { value, began } = await send("session/status");
+    if (value.status === "authenticated") return Date.parse(value.expires);
+    if (value.status !== "unauthenticated") return undefined; // somebody else's answer
+    learn(null, began);
+    return null;
   } catch {
     return undefined;
   }
@@ -346,7 +358,7 @@ async function getStatus() {
 
 let timer;
 
-function expect(end) {
+function endsAt(end) {
   until = Number.isNaN(end) ? Infinity : end;
   margin = Math.min(MINUTE, Math.max(SECOND, (until - now()) / 10));
   wait();

@@ -43,7 +43,7 @@ def load(state: RequestSession) -> Session:
                         error.about(state.binding.settings.config_prefix)
                     # The error is a callback's, and so the application's. The rest of this
                     # request, its error page for example, is nobody's; the cookie stays.
-                    state.set_aside = state.token
+                    state.set_aside, state.has_failed = state.token, True
                     state.session, state.token = NOBODY, None
                     raise
             return state.session
@@ -267,6 +267,7 @@ def _load_user(state: RequestSession, session: Session) -> Any:
     except BaseException:
         # An error of a callback leaves the cookie alone; but a refresh cookie that was used up has
         # to be replaced, and with it what was issued for it.
+        state.has_failed = True
         if state.reissued and not state.is_settled:
             save.replace_lines(state, {}, state.cookies.access_cookies)
         raise

@@ -93,6 +93,7 @@ class RequestSession:
         "denied",
         "environ_id",
         "expired",
+        "has_failed",
         "in_header",
         "is_for_one",
         "is_settled",
@@ -141,6 +142,8 @@ class RequestSession:
         #: The claims of a session for which a callback raised, or of whom the user_loader does not
         #: know: nobody's in this request, but there to be ended.
         self.set_aside: Token | None = None
+        #: Whether a callback raised: the session is nobody's in this request, and perhaps in no other.
+        self.has_failed = False
         #: The claims of cookies that are all good, so that nobody can say whose session it is.
         self.ambiguous: tuple[Token, ...] = ()
         #: The claims of a cookie that is good, while nobody can say whether it was revoked.
