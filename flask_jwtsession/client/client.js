@@ -16,8 +16,8 @@ const MINUTE = 60 * SECOND;
 const TIMEOUT = 30 * SECOND;
 /** Timers stand still while a machine sleeps, so the clock is looked at this often. */
 const LONGEST_WAIT = 30 * SECOND;
-/** The server takes a token for a few seconds after its end. It is asked this often meanwhile. */
-const LEEWAY_WAIT = 5 * SECOND;
+/** Near the end no question comes sooner after another: the server may have nothing new to say. */
+const SHORTEST_WAIT = 5 * SECOND;
 /** Clocks that differ by less are the same: the Date header has whole seconds. */
 const CLOCK_TOLERANCE = 5 * SECOND;
 
@@ -63,13 +63,19 @@ export function timeLeft() {
 }
 
 export function subscribe(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  const subscription = { listener };
+  listeners.add(subscription);
+  return () => listeners.delete(subscription);
+}
+
+/** Now, for a question or a change: after all that is known, also if the clock was set back. */
+function moment() {
+  return Math.max(Date.now(), asked + 1);
 }
 
 /** Take what a request that began at `began` said. Whether it is the newest that is known. */
 function take(next, began) {
-  // By a clock that was set back, everything new would be old: then it is not.
+  // No answer takes that long. The clock was set back before this page, or the other one, came.
   if (began < asked && asked - began < MINUTE) return false;
   asked = began;
   const text = JSON.stringify(next);
@@ -81,7 +87,7 @@ function take(next, began) {
 }
 
 function announce() {
-  for (const listener of [...listeners]) {
+  for (const { listener } of [...listeners]) {
     try {
       listener(session);
     } catch (error) {
@@ -112,6 +118,8 @@ channel.onmessage = ({ data }) => {
 
 let queue = Promise.resolve();
 let aborter = new AbortController();
+/** When the last one began, by a clock that nobody sets. */
+let lastRequest = -Infinity;
 
 function abort() {
   aborter.abort();
@@ -127,7 +135,8 @@ function send(path, options = {}) {
   const { method = "GET", mode = "shared", headers, body, signal = aborter.signal } = options;
   const request = async () => {
     signal.throwIfAborted();
-    const began = Date.now();
+    const began = moment();
+    lastRequest = performance.now();
     const response = await fetch(new URL(path, BASE), {
       method,
       body,
@@ -177,6 +186,7 @@ let retry;
 export function getSession() {
   used = false;
   clearTimeout(retry);
+  retry = undefined;
   asking ??= ask().finally(() => {
     asking = null;
   });
@@ -185,7 +195,8 @@ export function getSession() {
 
 async function ask() {
   try {
-    learnFrom(await send("session"));
+    const answer = await send("session");
+    learnFrom(answer, answer.began);
     failures = 0;
   } catch (error) {
     // Nobody is signed out by a failure; it is tried again.
@@ -195,8 +206,8 @@ async function ask() {
   return session;
 }
 
-function learnFrom(answer) {
-  const { ok, value, began } = answer;
+function learnFrom(answer, began) {
+  const { ok, value } = answer;
   if (!ok) throw refusal(answer);
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new SessionError("the answer is no session", "network");
@@ -207,7 +218,11 @@ function learnFrom(answer) {
 function tryAgain(question) {
   const delay = Math.min(MINUTE, SECOND * 2 ** failures++);
   clearTimeout(retry);
-  retry = setTimeout(question, delay * (0.5 + Math.random() / 2));
+  const ask = () => {
+    retry = undefined;
+    question();
+  };
+  retry = setTimeout(ask, delay * (0.5 + Math.random() / 2));
 }
 
 /* Changing. */
@@ -228,7 +243,8 @@ async function change(path, body) {
     body: JSON.stringify(body),
   });
   if (answer.status === 401) await getSession(); // it may be a proxy who says so
-  learnFrom(answer);
+  // A page that was asked for meanwhile may be from before the change. This is from after it.
+  learnFrom(answer, moment());
   return session;
 }
 
@@ -256,16 +272,24 @@ export async function signOut({ callbackUrl = location.href, redirect = true } =
   const { signal } = new AbortController();
   const answer = await post("signout", redirect, { callbackUrl }, { mode: null, signal });
   if (!answer.ok) throw refusal(answer);
-  // What began before this moment has been answered for somebody who is signed out now.
-  learn(null, Date.now(), true);
+  // What began before has been answered for somebody who is signed out now.
+  learn(null, moment(), true);
   return redirect ? go(answer.value.url) : { url: answer.value.url };
 }
 
 /** Post a form. If the browser follows the answer, that leads to a page also when it is a no. */
-function post(path, redirect, fields, options) {
+async function post(path, redirect, fields, options) {
   const headers = redirect ? { "X-Auth-Return-Redirect": "1" } : {};
   const body = new URLSearchParams(fields);
-  return send(path, { method: "POST", headers, body, ...options });
+  const answer = await send(path, { method: "POST", headers, body, ...options });
+  if (answer.ok && !isPage(answer.value?.url)) {
+    throw new SessionError("the answer leads nowhere", "network");
+  }
+  return answer;
+}
+
+function isPage(url) {
+  return typeof url === "string" && URL.canParse(url) && /^https?:/.test(new URL(url).protocol);
 }
 
 /** Where to go after the sign-in: where this page says, if it is a sign-in page, or back to it. */
@@ -275,9 +299,6 @@ function wanted() {
 
 function go(url) {
   const target = new URL(url, BASE);
-  if (!/^https?:$/.test(target.protocol)) {
-    throw new SessionError("the answer leads nowhere", "network");
-  }
   const isHere = withoutHash(target) === withoutHash(location) && target.hash;
   location.assign(target);
   if (isHere) location.reload(); // a browser only scrolls to another part of the same page
@@ -388,13 +409,14 @@ async function look() {
   if (end === undefined) return tryAgain(look);
   failures = 0;
   if (end === null || !session) return;
-  until = Math.max(end, now() + LEEWAY_WAIT);
+  until = Math.max(end, now() + SHORTEST_WAIT);
   wait();
 }
 
 function onUse() {
   used = true;
-  if (session && until - now() <= margin && !asking) look();
+  const isQuiet = !retry && performance.now() - lastRequest >= SHORTEST_WAIT;
+  if (isQuiet && session && until - now() <= margin) look();
 }
 
 function onReturn() {
