@@ -199,9 +199,10 @@ async function ask() {
     learnFrom(answer, answer.began);
     failures = 0;
   } catch (error) {
+    // Given up for a sign-out, which may fail: what it came to is the answer.
+    if (error.code === "signed_out") return ask();
     // Nobody is signed out by a failure; it is tried again.
-    if (error.code === "signed_out") await queue;
-    else tryAgain(getSession);
+    tryAgain(getSession);
   }
   return session;
 }
