@@ -75,8 +75,7 @@ function moment() {
 
 /** Take what a request that began at `began` said. Whether it is the newest that is known. */
 function take(next, began) {
-  // No answer takes that long. The clock was set back before this page, or the other one, came.
-  if (began < asked && asked - began < MINUTE) return false;
+  if (began < asked) return false;
   asked = began;
   const text = JSON.stringify(next);
   const isNews = text !== known;
@@ -108,11 +107,19 @@ function tell(isSignOut = false) {
 }
 
 channel.onmessage = ({ data }) => {
-  if (typeof data?.asked !== "number") return; // of another version of this module
+  if (!Number.isFinite(data?.asked) || !isSession(data.session)) return; // of another version
   // Nothing that is under way here may bring back who was signed out there.
   if (data.isSignOut) abort();
-  if (!take(data.session, data.asked) && JSON.stringify(data.session) !== known) tell();
+  if (take(data.session, data.asked) || JSON.stringify(data.session) === known) return;
+  // That page is older than what is known here; or much older, as it seems, because the clock was
+  // set back before it came: then the server knows.
+  if (asked - data.asked < MINUTE) tell();
+  else getSession().then(() => tell());
 };
+
+function isSession(value) {
+  return typeof value === "object" && !Array.isArray(value);
+}
 
 /* Requests: one at a time. */
 
@@ -210,9 +217,7 @@ async function ask() {
 function learnFrom(answer, began) {
   const { ok, value } = answer;
   if (!ok) throw refusal(answer);
-  if (typeof value !== "object" || Array.isArray(value)) {
-    throw new SessionError("the answer is no session", "network");
-  }
+  if (!isSession(value)) throw new SessionError("the answer is no session", "network");
   learn(value, began);
 }
 
