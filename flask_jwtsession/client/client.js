@@ -395,12 +395,12 @@ function now() {
   return Date.now() + ahead;
 }
 
-function wait() {
+function wait(shortest = 0) {
   clearTimeout(timer);
   if (!session || until === Infinity) return;
   const left = until - now();
   const next = left > margin ? left - margin : left;
-  timer = setTimeout(look, Math.min(LONGEST_WAIT, Math.max(next, 0) + 50));
+  timer = setTimeout(look, Math.min(LONGEST_WAIT, Math.max(next, shortest) + 50));
 }
 
 /** Look at the clock: a session that is in use is prolonged, one that is over is given up. */
@@ -415,8 +415,8 @@ async function look() {
   if (end === undefined) return tryAgain(look);
   failures = 0;
   if (end === null || !session) return;
-  until = Math.max(end, now() + SHORTEST_WAIT);
-  wait();
+  until = end;
+  wait(SHORTEST_WAIT);
 }
 
 function onUse() {
