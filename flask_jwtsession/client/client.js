@@ -387,8 +387,9 @@ let timer;
 
 function endsAt(end) {
   until = Number.isNaN(end) ? Infinity : end;
-  margin = Math.min(MINUTE, Math.max(SECOND, (until - now()) / 10));
-  wait();
+  const left = until - now();
+  margin = Math.min(MINUTE, Math.max(SECOND, left / 10));
+  wait(left > margin ? 0 : SHORTEST_WAIT);
 }
 
 function now() {
