@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import selectors
 import shutil
@@ -17,8 +18,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask, jsonify, render_template_string, request
-from werkzeug.serving import make_server
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_jwtsession import (
     JWTEvent,
@@ -55,6 +60,20 @@ _NOTES = """
 <a href="{{ url_for('jwtsession.signout', callbackUrl='/') }}">Sign out</a>
 """
 
+_LIVE = """
+<!doctype html>
+<title>Live at Flask</title>
+<h1>Live at Flask</h1>
+<p id="who">{{ current_user.name or 'nobody' }}</p>
+{{ jwtsession_script() }}
+<script type="module">
+  import { getSnapshot, subscribe } from "/flask/auth/client.js";
+  subscribe(() => {
+    document.querySelector("#who").textContent = getSnapshot()?.user?.name ?? "nobody";
+  });
+</script>
+"""
+
 
 class AuthExpress:
     """The Node process; ``with AuthExpress() as express`` starts and stops it. It is the front:
@@ -62,6 +81,7 @@ class AuthExpress:
     test is skipped.
 
     :ivar origin: of both applications, for a browser
+    :ivar https_origin: the same over TLS, with a certificate that nobody vouches for
     """
 
     def __init__(self) -> None:
@@ -72,7 +92,7 @@ class AuthExpress:
             str(installed) if installed.is_dir() else None,
             "npm install --no-package-lock --prefix tests/peers/auth_express",
         )
-        self.origin = ""
+        self.origin = self.https_origin = ""
         self._control_url = ""
         self._process: subprocess.Popen[str] | None = None
         self._control = requests.Session()
@@ -81,7 +101,7 @@ class AuthExpress:
     def __enter__(self) -> Self:
         with tempfile.TemporaryFile("w+") as complaints:
             self._process = subprocess.Popen(
-                [self.node, "server.mjs"],
+                [self.node, "server.mjs", json.dumps(_self_signed())],
                 cwd=PEER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -95,6 +115,7 @@ class AuthExpress:
                 raise RuntimeError(f"Express did not start: {complaints.read()}")
         said = json.loads(line)
         self.origin = f"http://localhost:{said['port']}"
+        self.https_origin = f"https://localhost:{said['tls']}"
         self._control_url = f"http://127.0.0.1:{said['control']}"
         return self
 
@@ -121,9 +142,7 @@ class AuthExpress:
 
     def apply(self, **settings: Any) -> None:
         """These settings from now on, and the defaults for all others: see ``server.mjs``."""
-        answer = self._control.put(
-            f"{self._control_url}/settings", json=settings, timeout=DEADLINE
-        )
+        answer = self._control.put(f"{self._control_url}/settings", json=settings, timeout=DEADLINE)
         assert answer.status_code == 200, answer.text
 
     def complaints(self) -> list[str]:
@@ -138,6 +157,23 @@ class AuthExpress:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             return self._process.stdout.readline() if selector.select(DEADLINE) else ""
+
+
+def _self_signed() -> dict[str, str]:
+    """A key and a certificate of ``localhost``, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    day = datetime.timedelta(days=1)
+    builder = builder.not_valid_before(now - day).not_valid_after(now + day)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return {"key": private.decode(), "cert": certificate.decode()}
 
 
 @dataclass
@@ -182,11 +218,17 @@ class Site:
 
 @contextmanager
 def serving(
-    express: AuthExpress, *, settings: Mapping[str, Any] | None = None, **config: Any
+    express: AuthExpress,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    proxy_fix: bool = False,
+    **config: Any,
 ) -> Iterator[Site]:
     """A Flask application behind ``express``.
 
     :param settings: of Express; the secret is that of Flask unless they say otherwise
+    :param proxy_fix: whether it is from headers that Flask knows its origin, and not from
+        ``BASE_URL``
     :param config: of Flask, without the prefix
     """
     app, auth = make_app(
@@ -194,15 +236,16 @@ def serving(
         **{
             "COOKIE_PREFIX": "authjs",
             "URL_PREFIX": "/flask/auth",
-            # The address that is seen here is that behind the front.
-            "BASE_URL": express.origin,
-            "CLIENT_UPDATE_FIELDS": ["company", "notes"],
+            "BASE_URL": None if proxy_fix else express.origin,
+            "CLIENT_UPDATE_FIELDS": ["name", "company", "notes"],
             **config,
         },
     )
     _add_people(auth)
     _add_views(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    if proxy_fix:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -213,6 +256,11 @@ def serving(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Silent(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
 
 
 def _add_people(auth: JWTSession) -> None:
@@ -242,6 +290,10 @@ def _add_views(app: Flask) -> None:
     @app.get("/flask/open")
     def open_to_all() -> str:
         return render_template_string(_NOTES)
+
+    @app.get("/flask/live")
+    def live() -> str:
+        return render_template_string(_LIVE)
 
     @app.get("/flask/payment")
     @fresh_login_required
@@ -278,8 +330,6 @@ class Visitor:
         self.site = site
         self.https = https
         self.cookies: dict[str, str] = {}
-        #: The status of each answer.
-        self.statuses: list[int] = []
         self.headers = {"Sec-Fetch-Site": "same-origin"}
         if https:
             self.headers["X-Forwarded-Proto"] = "https"
@@ -383,7 +433,8 @@ class Visitor:
                 timeout=DEADLINE,
                 **content,
             )
-        self.statuses.append(answer.status_code)
+        # Whatever the two think of each other's sessions.
+        assert answer.status_code < 500, f"{method} {path}: {answer.status_code} {answer.text}"
         for line in answer.raw.headers.getlist("Set-Cookie"):
             self._keep(line)
         return answer

@@ -6,16 +6,18 @@ The React application is in ``peers/next_auth_client``; it is built once for eac
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from jinja2.utils import htmlsafe_json_dumps
@@ -27,22 +29,82 @@ from werkzeug.serving import make_server
 from flask_jwtsession import Account, JWTEvent, JWTSession, UpdateRefused, current_session
 
 from .faulty_store import FaultyStore
-from .support import Clock, binding_of, make_app, require_tool
+from .serving.site import wait_until
+from .support import Clock, claims_at, make_app, require_tool, seal, session_cookie_name
 
 PEER = Path(__file__).parent / "peers" / "next_auth_client"
 VERSIONS = ("v4", "v5")
-#: Where the client of each version looks for the endpoints here. The one of v4 has the first path in
+#: Where the client of each version looks for the endpoints here. That of v4 has the first path in
 #: its code, and goes there for some things whatever it is told.
 PREFIXES = {"v4": "/api/auth", "v5": "/auth"}
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PASSWORD = "ok"
+#: How often the client reads the session when a page is opened: that of v5 hears that it did so, as
+#: if it were another tab.
+FIRST_READS = {"v4": 1, "v5": 2}
 #: What the console has in it when the client got an answer that it could not use.
 _LOGGED = ("[next-auth][error][CLIENT_FETCH_ERROR]", "https://errors.authjs.dev#autherror")
 LOGGED = "the client logs an error"
+_LOCAL = re.compile(r"Local: +(http://localhost:\d+)/")
 
 
 def build(version: str, folder: Path) -> Path:
     """The React application with that version of the client, built into a folder below ``folder``;
-    about half a second. Without Node or the packages the test is skipped.
+    about half a second.
     """
+    built = folder / version
+    done = subprocess.run(
+        _vite("build", version, "--emptyOutDir", "--outDir", str(built)),
+        cwd=PEER,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return built
+
+
+@contextmanager
+def developed(site: Site, cache: Path) -> Iterator[Site]:
+    """The site with Vite's development server before it, on a port of its own: that one has the
+    pages, and hands on what is for the endpoints.
+
+    :param cache: a folder
+    """
+    log = cache / "log"
+    environment = {"FLASK_ORIGIN": site.origin, "VITE_CACHE": str(cache), "NO_COLOR": "1"}
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            _vite("dev", site.version, "--port", "0", "--host", "localhost"),
+            cwd=PEER,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,  # it ends when that does
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            wait_until(
+                lambda: _LOCAL.search(log.read_text()) is not None or process.poll() is not None,
+                "Vite says where it listens",
+            )
+            found = _LOCAL.search(log.read_text())
+            assert found is not None, log.read_text()
+            yield replace(site, origin=found[1])
+        finally:
+            process.kill()
+
+
+def _vite(command: str, version: str, *options: str) -> list[str]:
+    """Without Node or the packages the test is skipped."""
     node = require_tool("node", shutil.which("node"), "install Node.js 20.19 or later")
     vite = PEER / "node_modules" / "vite" / "bin" / "vite.js"
     path = require_tool(
@@ -50,14 +112,8 @@ def build(version: str, folder: Path) -> Path:
         str(vite) if vite.is_file() else None,
         "npm install --no-package-lock --prefix tests/peers/next_auth_client",
     )
-    built = folder / version
     # The native loader writes nothing beside the packages.
-    options = ["--configLoader", "native", "--mode", version, "--outDir", str(built)]
-    done = subprocess.run(
-        [node, path, "build", "--emptyOutDir", *options], cwd=PEER, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return built
+    return [node, path, command, "--configLoader", "native", "--mode", version, *options]
 
 
 @dataclass
@@ -80,8 +136,13 @@ class Site:
     plans: dict[str, str] = field(default_factory=dict)
 
 
-def make_site(built: Path, version: str, prefix: str, **config: Any) -> Site:
-    """A site below whose URL prefix the endpoints are; ``config`` as ``make_app`` takes it."""
+def make_site(built: Path, version: str, prefix: str, *, hook: bool = True, **config: Any) -> Site:
+    """A site.
+
+    :param prefix: the path below which the endpoints are
+    :param hook: whether the application has the one that makes the client of v4 content
+    :param config: as ``make_app`` takes it
+    """
     store = FaultyStore(Clock(time.time()))
     app, auth = make_app(
         None, URL_PREFIX=prefix, STORE=store, CLIENT_UPDATE_FIELDS=["nick"], **config
@@ -94,11 +155,11 @@ def make_site(built: Path, version: str, prefix: str, **config: Any) -> Site:
         # What a client sends of its own beside them would end up here.
         assert set(credentials) == {"username", "password"}
         who = credentials["username"]
-        return {"id": who, "name": who.title()} if credentials["password"] == "ok" else None
+        return {"id": who, "name": who.title()} if credentials["password"] == PASSWORD else None
 
     @auth.sign_in_callback
     def may_sign_in(user: dict[str, Any], account: Account, profile: object) -> bool:
-        return user["id"] != "mallory"
+        return bool(user["id"] != "mallory")
 
     @auth.jwt_callback
     def jwt(token: dict[str, Any], event: JWTEvent) -> dict[str, Any]:
@@ -110,7 +171,7 @@ def make_site(built: Path, version: str, prefix: str, **config: Any) -> Site:
 
     @auth.session_callback
     def session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
-        shown = {name: token[name] for name in ("nick", "role") if name in token}
+        shown: dict[str, Any] = {name: token[name] for name in ("nick", "role") if name in token}
         return {**session, **shown, "plan": site.plans.get(token["sub"], "free")}
 
     @app.get("/")
@@ -126,12 +187,12 @@ def make_site(built: Path, version: str, prefix: str, **config: Any) -> Site:
     def icon() -> Response:
         return Response(status=204)
 
-    if version == "v4":
+    if version == "v4" and hook:
 
         @app.after_request
         def nobody_as_next_auth_4_wants_it(response: Response) -> Response:
-            if request.endpoint == "jwtsession.session" and response.get_json(silent=True) is None:
-                response.set_data("{}")
+            if request.endpoint == "jwtsession.session" and response.data == b"null":
+                response.data = b"{}"
             return response
 
     return site
@@ -156,8 +217,8 @@ class Visitor:
     """A tab of somebody's browser.
 
     :ivar asked: the requests to the endpoints, as ``"GET /session"``
-    :ivar trouble: errors and warnings in the console, `LOGGED` for those of the client, and requests
-        that did not work
+    :ivar trouble: errors and warnings in the console, `LOGGED` for those of the client, and
+        requests that did not work
     """
 
     def __init__(self, site: Site, page: Page) -> None:
@@ -165,19 +226,30 @@ class Visitor:
         self.page = page
         self.asked: list[str] = []
         self.trouble: list[str] = []
+        #: Of the page that is open: its reads of the session, and whether each is over.
+        self._reads: dict[Sent, bool] = {}
         page.set_default_timeout(15_000)
         page.on("console", self._note_message)
         page.on("pageerror", lambda error: self.trouble.append(error.message))
         page.on("request", self._note_request)
-        page.on("requestfailed", lambda sent: self.trouble.append(f"{_name(sent)}: {sent.failure}"))
+        page.on("requestfinished", self._note_end)
+        page.on("requestfailed", self._note_failure)
         page.on("response", self._note_answer)
+        page.on("framenavigated", lambda frame: self._reads.clear())
 
     # What the person does.
+
+    def has_signed_in(self) -> None:
+        """As Ada, a minute ago."""
+        claims = {**claims_at(time.time() - 60), "sub": "ada", "email": None}
+        cookie = session_cookie_name(self.site.app)
+        token = seal(self.site.app, claims)
+        self.page.context.add_cookies([{"name": cookie, "value": token, "url": self.site.origin}])
 
     def opens(self, path: str = "/") -> None:
         self.page.goto(f"{self.site.origin}{path}")
 
-    def signs_in(self, who: str = "ada", password: str = "ok", *, stays: bool = False) -> None:
+    def signs_in(self, who: str = "ada", *, password: str = PASSWORD, stays: bool = False) -> None:
         """With the form of the React application, or on the built-in page.
 
         :param stays: without a redirect
@@ -193,6 +265,7 @@ class Visitor:
         self.clicks("Save")
 
     def clicks(self, button: str) -> None:
+        self.page.bring_to_front()  # in a tab behind another one a click takes seconds
         self.page.get_by_role("button", name=button, exact=True).click()
 
     def comes_back(self) -> None:
@@ -215,7 +288,14 @@ class Visitor:
     # What is seen.
 
     def sees(self, heading: str) -> None:
+        """Until the page, and what it does by itself when it is opened, is there."""
         expect(self.page.get_by_role("heading", level=1)).to_have_text(heading)
+        if self.page.locator("#root").count() and not self.site.gives_session:
+            while sum(self._reads.values()) < FIRST_READS[self.site.version]:
+                self.page.wait_for_event("requestfinished")
+
+    def sees_plan(self, plan: str) -> None:
+        self.page.wait_for_function("(plan) => window.session.data.plan === plan", arg=plan)
 
     def sees_result(self) -> Any:
         """What came back of the last button that stays on the page."""
@@ -229,11 +309,6 @@ class Visitor:
         if message is not None:
             expect(self.page.get_by_role("alert")).to_have_text(message)
 
-    def target(self) -> str:
-        """Where the sign-in page will lead."""
-        [target] = parse_qs(urlsplit(self.page.url).query)["callbackUrl"]
-        return target
-
     def statuses(self) -> list[str]:
         """What ``useSession`` has said in this page, one after the other."""
         found: list[str] = self.page.evaluate("window.statuses")
@@ -246,13 +321,23 @@ class Visitor:
     def takes_trouble(self) -> list[str]:
         """What there was until now, without the path of the endpoints."""
         self.page.evaluate("0")  # what the browser has to say of it has been said by then
-        found = [text.replace(f"{self.site.prefix}/", "/") for text in self.trouble]
+        found = [text.replace(f" {self.site.prefix}/", " /") for text in self.trouble]
         self.trouble.clear()
         return found
 
     def has_session_cookie(self) -> bool:
-        name = binding_of(self.site.app).http.session.name
-        return any(cookie.get("name") == name for cookie in self.page.context.cookies())
+        return self.cookie(session_cookie_name(self.site.app)) != ""
+
+    def cookie(self, name: str) -> str:
+        found = {str(one.get("name")): str(one.get("value")) for one in self.page.context.cookies()}
+        return found.get(name, "")
+
+    def stays_as_long_as_nothing_is_loaded(self) -> None:
+        """Mark the page that is open; `has_stayed` says whether it still is."""
+        self.page.evaluate("window.isMarked = true")
+
+    def has_stayed(self) -> bool:
+        return self.page.evaluate("window.isMarked") is True
 
     def _note_message(self, message: ConsoleMessage) -> None:
         # For an answer that is no success the browser has a message too; it is noted below.
@@ -262,9 +347,22 @@ class Visitor:
             self.trouble.append(LOGGED if is_logged else message.text)
 
     def _note_request(self, sent: Sent) -> None:
-        path = urlsplit(sent.url).path
-        if path.startswith(f"{self.site.prefix}/") and "/static/" not in path:
-            self.asked.append(f"{sent.method} {path.removeprefix(self.site.prefix)}")
+        name = _name(sent)
+        if self.site.prefix + "/" not in name or "/static/" in name:
+            return
+        name = name.replace(self.site.prefix, "", 1)
+        self.asked.append(name)
+        if name == "GET /session":
+            self._reads[sent] = False
+
+    def _note_end(self, sent: Sent) -> None:
+        if sent in self._reads:
+            self._reads[sent] = True
+
+    def _note_failure(self, sent: Sent) -> None:
+        # A page that is left takes its requests with it.
+        if sent.failure != "net::ERR_ABORTED":
+            self.trouble.append(f"{_name(sent)}: {sent.failure}")
 
     def _note_answer(self, answer: Answer) -> None:
         # The client of v4 also sends to the server what it logs, and does not look at the answer.

@@ -16,26 +16,30 @@ from pathlib import Path
 from flask import Flask, Response, current_app, render_template
 from werkzeug.exceptions import HTTPException
 
-from . import account, auth, database, events, pages
+from . import account, auth, database, events, inspector, pages
 
 HERE = Path(__file__).parent
 
-# No script at all, nothing from elsewhere, no frames. Not even a name with markup in it that got
-# past the template engine could do anything here.
+# Scripts from files of our own only, nothing from elsewhere, no frames. Not even a name with markup
+# in it that got past the template engine could do anything here.
 _CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {provider}; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self' {provider}; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
 def create_app(
-    instance_path: str | Path | None = None, *, issuer: str = "http://127.0.0.1:5001"
+    instance_path: str | Path | None = None,
+    *,
+    issuer: str = "http://127.0.0.1:5001",
+    idle_seconds: int = 5 * 60,
 ) -> Flask:
     """Make the application.
 
     :param instance_path: an absolute path: the folder of the database and the secrets, made if
         there is none. By default ``instance`` beside this file
     :param issuer: where Demo ID is
+    :param idle_seconds: after how long a session ends that nobody uses
     """
     instance = Path(instance_path or HERE / "instance")
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,23 +53,22 @@ def create_app(
         SESSION_COOKIE_NAME="demo-messages",
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=64 * 1024,
-        # A sign-in page of our own, in our own layout. The extension still checks the password,
-        # sets the cookie, and decides where a person may go afterwards.
-        JWTSESSION_PAGES={"sign_in": "/sign-in", "error": "/sign-in"},
-        # Who signs out here is asked whether to sign out of Demo ID too.
-        JWTSESSION_FEDERATED_SIGN_OUT=True,
+        # In debug mode too, which shows the session inspector, errors are pages of our own.
+        PROPAGATE_EXCEPTIONS=False,
         DEMO_ID_ISSUER=issuer,
         DEMO_ID_CLIENT_ID="company-directory",
         DEMO_ID_CLIENT_SECRET=_secret(instance / "demo-id-client-secret"),
     )
     app.after_request(_secure)  # before the extension's: Flask runs the last one first
     database.init_app(app)
-    auth.init_app(app)
+    auth.init_app(app, idle_seconds=idle_seconds)
     events.init_app(app)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(account.blueprint)
+    app.register_blueprint(inspector.blueprint)
     app.register_error_handler(HTTPException, _error_page)
     app.add_template_filter(_moment, "moment")
+    app.add_template_filter(_iso, "iso")
     return app
 
 
@@ -113,3 +116,8 @@ def _moment(when: datetime | float) -> str:
     if not isinstance(when, datetime):
         when = datetime.fromtimestamp(when, UTC)
     return f"{when.day} {when:%b %Y, %H:%M:%S} UTC"
+
+
+def _iso(when: float) -> str:
+    """The same for programs."""
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")

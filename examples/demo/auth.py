@@ -6,7 +6,7 @@ every form that another site sent, by the headers with which browsers say where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -20,9 +20,10 @@ from flask_jwtsession import (
     UpdateRefused,
     current_session,
     login_required,
+    session_updated,
 )
 
-from . import database
+from . import database, profiles
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,8 +37,25 @@ auth.add_provider(DEMO_ID, label="Demo ID")
 _NOBODYS_HASH = generate_password_hash("")
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, *, idle_seconds: int) -> None:
+    app.config.from_mapping(
+        # Shorter than a real application would have it: so you can see what happens before and at
+        # the end. A session ends when nobody used it for so long, and an hour after the sign-in,
+        # however much it is used. A token that is older than UPDATE_AGE is issued anew by use.
+        JWTSESSION_MAX_AGE=idle_seconds,
+        JWTSESSION_UPDATE_AGE=min(30, idle_seconds / 2),
+        JWTSESSION_ABSOLUTE_MAX_AGE=60 * 60,
+        # What a script in the browser may ask to change. fill_token() below decides; of anything
+        # else that a browser sends it hears nothing.
+        JWTSESSION_CLIENT_UPDATE_FIELDS=("name", "email"),
+        # A sign-in page of our own, in our own layout. The extension still checks the password,
+        # sets the cookie, and decides where a person may go afterwards.
+        JWTSESSION_PAGES={"sign_in": "/sign-in", "error": "/sign-in"},
+        # Who signs out here is asked whether to sign out of Demo ID too.
+        JWTSESSION_FEDERATED_SIGN_OUT=True,
+    )
     auth.init_app(app)
+    session_updated.connect(_commit, app)
 
 
 @auth.credentials
@@ -56,31 +74,62 @@ def check_password(credentials: dict[str, str]) -> dict[str, Any] | None:
 def fill_token(token: dict[str, Any], event: JWTEvent) -> dict[str, Any]:
     """What is kept, encrypted, in the cookie. ``sub``, ``name`` and ``email`` are there already."""
     if event.user is not None:  # somebody signs in
-        user = event.user
-        if event.account is not None and event.account.provider == DEMO_ID:
-            user = database.user_of_account(event.account, user)
-            # Here they are who they are in this database, with the name that they gave here.
-            token |= {"sub": str(user["id"]), "name": user["name"], "email": user["email"] or None}
-        token["username"] = user["username"]
-        token["role"] = user["role"]
-        # They go on where they left off, if they are still a member there.
-        company = database.company_of_member(token["sub"], user["company_id"])
-        if company is not None:
-            token |= _company_claims(company)
-    elif event.trigger == "update":
-        token |= {name: event.data[name] for name in ("name", "email") if name in event.data}
-        if "company_id" in event.data:
-            # Asked here and not only in the view: nothing gets into the token but through here.
-            company = database.company_of_member(token["sub"], event.data["company_id"])
-            if company is None:
-                raise UpdateRefused("You are not a member of that company.")
-            token |= _company_claims(company)
+        return _at_sign_in(token, event.user, event.account)
+    if event.trigger == "update":
+        return _at_update(token, event.data)
     return token
+
+
+def _at_sign_in(
+    token: dict[str, Any], user: Mapping[str, Any], account: Account | None
+) -> dict[str, Any]:
+    if account is not None and account.provider == DEMO_ID:
+        user = database.user_of_account(account, user)
+        # Here they are who they are in this database, with the name that they gave here.
+        token |= {"sub": str(user["id"]), "name": user["name"], "email": user["email"] or None}
+    token["username"] = user["username"]
+    token["role"] = user["role"]
+    # They go on where they left off, if they are still a member there.
+    company = database.company_of_member(token["sub"], user["company_id"])
+    if company is not None:
+        token |= _company_claims(company)
+    return token
+
+
+def _at_update(token: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything is checked here and not in the views: nothing gets into the token but through
+    here, whether a form asks for it or a script.
+    """
+    profile, wrong = profiles.read(data)
+    if wrong:
+        raise UpdateRefused(" ".join(wrong.values()))
+    if profile:
+        token |= profile
+        database.save_profile(token["sub"], name=token["name"], email=token["email"] or "")
+    if "company_id" in data:
+        company = database.company_of_member(token["sub"], data["company_id"])
+        if company is None:
+            raise UpdateRefused("You are not a member of that company.")
+        token |= _company_claims(company)
+        database.save_company(token["sub"], company["id"])
+    if "filler" in data:  # from the session inspector, to see what a large session is like
+        token["filler"] = data["filler"]
+        if not token["filler"]:
+            del token["filler"]
+    return token
+
+
+def _commit(_app: Flask, **_: object) -> None:
+    """Keep what :func:`_at_update` wrote, now that the new session is issued. If it was not,
+    because it is too large for a cookie, say, the database is as it was too.
+    """
+    database.connection().commit()
 
 
 @auth.session_callback
 def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
     """What templates and the browser see of the token."""
+    session["user"]["id"] = token["sub"]  # by which a page sees that somebody else is here now
     session["user"]["role"] = token.get("role")
     session["company"] = token.get("company")
     return session

@@ -1,4 +1,4 @@
-"""What the extension's signals tell, for the log on the admin page.
+"""What the extension's signals tell, for the admin page and the session inspector.
 
 Kept in memory, and not much of it: anybody can send a broken cookie with every request, and that
 must not cost a write to the disk.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,8 @@ class Event:
     signal: str
     who: str
     detail: str
+    #: Of which session it is; for looking it up, and for nobody's eyes.
+    sid: str | None = field(repr=False)
 
 
 def init_app(app: Flask) -> None:
@@ -60,42 +62,49 @@ def latest() -> list[Event]:
     return list(current_app.extensions[_EXTENSION])
 
 
+def of_session(sid: str) -> list[Event]:
+    """Those of one session, the newest first."""
+    return [event for event in latest() if event.sid == sid]
+
+
 # blinker passes every argument by name, and later versions of a signal may have more of them.
 
 
 def _signed_in(app: Flask, session: Session, account: Account | None, **_: object) -> None:
     how = "Demo ID" if account and account.provider == DEMO_ID else "user name and password"
-    _record(app, "signed_in", _name(session), f"with {how}")
+    _record(app, "signed_in", session, f"with {how}")
 
 
 def _signed_out(app: Flask, session: Session, reason: str, **_: object) -> None:
-    _record(app, "signed_out", _name(session), f"reason: {reason}")
+    _record(app, "signed_out", session, f"reason: {reason}")
 
 
 def _session_updated(app: Flask, session: Session, data: Mapping[str, Any], **_: object) -> None:
-    _record(app, "session_updated", _name(session), f"changed: {', '.join(data)}")
+    _record(app, "session_updated", session, f"changed: {', '.join(data)}")
 
 
 def _session_rejected(app: Flask, reason: str, **_: object) -> None:
-    _record(app, "session_rejected", "nobody", f"cookie not accepted: {reason}")
+    _record(app, "session_rejected", None, f"cookie not accepted: {reason}")
 
 
 def _session_refreshed(app: Flask, session: Session, account: Account, **_: object) -> None:
-    _record(app, "session_refreshed", _name(session), "new tokens of Demo ID")
+    _record(app, "session_refreshed", session, "new tokens of Demo ID")
 
 
 def _refresh_failed(app: Flask, session: Session, error: ProviderError, **_: object) -> None:
-    _record(app, "refresh_failed", _name(session), f"{session.error}: {error.reason}")
+    _record(app, "refresh_failed", session, f"{session.error}: {error.reason}")
 
 
 def _session_revoked(app: Flask, sid: str | None, sub: str | None, **_: object) -> None:
     what = "all sessions of one person" if sid is None else "one session"
-    _record(app, "session_revoked", "the server", what)
+    _append(app, Event(datetime.now(UTC), "session_revoked", "the server", what, sid))
 
 
-def _record(app: Flask, signal: str, who: str, detail: str) -> None:
-    app.extensions[_EXTENSION].appendleft(Event(datetime.now(UTC), signal, who, detail))
+def _record(app: Flask, signal: str, session: Session | None, detail: str) -> None:
+    who = str(session.user["name"]) if session and session.user else "nobody"
+    sid = session.token.get("sid") if session else None
+    _append(app, Event(datetime.now(UTC), signal, who, detail, sid))
 
 
-def _name(session: Session) -> str:
-    return str(session.user["name"]) if session.user else "nobody"
+def _append(app: Flask, event: Event) -> None:
+    app.extensions[_EXTENSION].appendleft(event)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_jwtsession import (
     claims_required,
     current_session,
-    login_required,
     revoke_user,
     roles_required,
 )
 
 from . import database, events
-from .auth import account_at_demo_id, company_required
+from .auth import company_required
 
 blueprint = Blueprint("pages", __name__)
-
-# Identifiers of the session: whoever can name one could one day revoke it.
-_MASKED_CLAIMS = {"sid", "jti"}
 
 
 @blueprint.get("/")
@@ -52,22 +45,6 @@ def dashboard() -> str:
     return render_template("dashboard.html")
 
 
-@blueprint.get("/session")
-@login_required
-def session() -> str:
-    """The places that a session is in, side by side."""
-    claims = dict(current_session.token)
-    for name in _MASKED_CLAIMS & claims.keys():
-        claims[name] = f"{claims[name][:4]}…"
-    return render_template(
-        "session.html",
-        cookies={name: len(value) for name, value in request.cookies.items()},
-        public=json.dumps(dict(current_session), indent=2, ensure_ascii=False),
-        claims=claims,
-        given=_given_by_demo_id(),
-    )
-
-
 @blueprint.get("/members")
 @company_required
 @claims_required(plan="team")
@@ -92,21 +69,3 @@ def sign_out_everywhere() -> ResponseReturnValue:
     revoke_user(user["id"])
     flash(f"{user['name']} is signed out everywhere.")
     return redirect(url_for(".admin"), 303)
-
-
-def _given_by_demo_id() -> dict[str, Any]:
-    """For people to look at: what there is, and of tokens how long each is."""
-    account = account_at_demo_id()
-    if account is None:
-        return {}
-    tokens = {
-        "access_token": account.access_token,
-        "refresh_token": account.refresh_token,
-        "id_token": account.id_token,
-    }
-    return {
-        "account": account.provider_account_id,
-        "scope": account.scope,
-        "expires_at": account.expires_at,
-        "tokens": {name: len(token) for name, token in tokens.items() if token is not None},
-    }

@@ -28,6 +28,7 @@ export type Snapshot = Session | null | undefined;
  * - `"signed_out"`: somebody signed out before the answer came.
  */
 export class SessionError extends Error {
+  private constructor();
   readonly name: "SessionError";
   readonly code: string;
   /** The HTTP status; 0 without an answer. */

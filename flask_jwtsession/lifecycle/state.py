@@ -142,7 +142,7 @@ class RequestSession:
         #: The claims of a session for which a callback raised, or of whom the user_loader does not
         #: know: nobody's in this request, but there to be ended.
         self.set_aside: Token | None = None
-        #: Whether a callback raised: the session is nobody's in this request, and perhaps in no other.
+        #: Whether a callback raised: then it is not known whose session it is.
         self.has_failed = False
         #: The claims of cookies that are all good, so that nobody can say whose session it is.
         self.ambiguous: tuple[Token, ...] = ()

@@ -32,6 +32,7 @@ from .applications import (
 )
 from .codecs import CODECS, DECODE, DIRECTIONS, ENCODE, JOSERFC, codec_calls, codec_name
 from .imports import UNWANTED, Imports, measure_imports
+from .pages import AND_REQUEST, PLAIN, WITH_SESSION, page_calls
 from .sign_ins import AUTHLIB, sign_in_calls
 from .sign_ins import OURS as OUR_SIGN_IN
 from .signed import (
@@ -66,6 +67,7 @@ class Measured:
     signed: list[Block]
     codecs: list[Block]
     sign_ins: list[Block]
+    pages: list[Block]
     stores: list[Block]
     file_size: int
     imports: Imports
@@ -95,6 +97,15 @@ class Measured:
     def sign_in(self) -> Figure:
         """A sign-in with a provider, as a multiple of one by Authlib's Flask client."""
         return figure(self.sign_ins, lambda block: block[OUR_SIGN_IN] / block[AUTHLIB])
+
+    def hydration(self) -> Figure:
+        """What the session in a page costs, as a multiple of the request that it spares."""
+        return figure(
+            self.pages,
+            lambda block: (
+                (block[WITH_SESSION] - block[PLAIN]) / (block[AND_REQUEST] - block[PLAIN])
+            ),
+        )
 
     def check(self, store: str) -> Figure:
         """The microseconds that the question to a store adds to a session."""
@@ -132,10 +143,12 @@ def main() -> None:
     codecs = measure(codec_calls(), blocks=9, rounds=60)
     with sign_in_calls() as calls:
         sign_ins = measure(calls, blocks=5, rounds=12)
+    with TemporaryDirectory() as directory:
+        pages = measure(page_calls(Path(directory)), blocks=9, rounds=40)
     with store_calls() as found:
         stores, file_size = measure(found.calls, blocks=9, rounds=40), found.file_size
     imports = measure_imports(processes=25)
-    measured = Measured(requests, signed, codecs, sign_ins, stores, file_size, imports)
+    measured = Measured(requests, signed, codecs, sign_ins, pages, stores, file_size, imports)
     if options.json:
         print(json.dumps(_raw(measured), indent=1))
     else:
@@ -163,6 +176,7 @@ def _targets(measured: Measured) -> list[Target]:
         Target("encode, beside joserfc alone", measured.codec(OURS, ENCODE), 1.2),
         Target("decode, beside joserfc alone", measured.codec(OURS, DECODE), 1.2),
         Target("sign-in, beside Authlib's Flask client", measured.sign_in(), 1.2),
+        Target("session in the page, beside a request", measured.hydration(), 0.5),
         Target("SQLite, microseconds of a check", measured.check(FULL), 15),
         Target(
             "SQLite, of these by a million entries",
@@ -207,6 +221,9 @@ def _table(measured: Measured) -> Iterator[str]:
         median(block[name] for block in measured.sign_ins) / 1000 for name in (OUR_SIGN_IN, AUTHLIB)
     )
     yield f"sign-in with a provider: {ours:.1f} ms, by Authlib's Flask client {theirs:.1f} ms"
+    yield ""
+    for name in (PLAIN, WITH_SESSION, AND_REQUEST):
+        yield f"{name:41}{median(block[name] for block in measured.pages):8.1f} µs"
     yield ""
     yield "is it revoked, microseconds over a session without a store"
     for name in (EMPTY, FULL, REDIS):
@@ -254,6 +271,7 @@ def _raw(measured: Measured) -> object:
         "signed": [dict(block) for block in measured.signed],
         "codecs": [dict(block) for block in measured.codecs],
         "sign_ins": [dict(block) for block in measured.sign_ins],
+        "pages": [dict(block) for block in measured.pages],
         "stores": [dict(block) for block in measured.stores],
         "file_size": measured.file_size,
         "imports": asdict(measured.imports),

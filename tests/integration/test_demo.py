@@ -1,4 +1,7 @@
-"""The demo application: its whole story by the test client, as a process, and in a browser."""
+"""The demo application: its whole story by the test client, as a process, and in a browser.
+
+What its scripts do is in ``test_demo_scripts.py``.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from werkzeug.test import TestResponse
 
 from examples.demo import auth as demo_auth
 from examples.demo import create_app, database
-from examples.demo.__main__ import listen_beside
+from examples.demo.__main__ import idle_seconds_of, listen_beside
 from examples.demo_provider import Client
 from examples.demo_provider import create_app as create_provider
 from examples.demo_provider.accounts import PEOPLE
@@ -36,6 +39,7 @@ from flask_jwtsession import Account
 
 from ..support import (
     CROSS_SITE,
+    NOW,
     Clock,
     binding_of,
     require_tool,
@@ -50,10 +54,16 @@ SESSION_COOKIE = "jwtsession.session-token"
 ANALYTICAL, BAYSIDE, COPPER = 1, 2, 3  # team, free, team; ada is in 1 and 3, bob in 2 and 3
 
 PAGES = ["/dashboard", "/company", "/profile", "/password", "/members", "/session", "/admin"]
+#: The session as JSON, the client, and scripts from files of our own.
+SCRIPT_TAG = (
+    r'<script type="(?:application/json" data-jwtsession="/auth/client\.js"'
+    r'|module" src="/(?:auth/client|static/[a-z]+)\.js")>'
+)
 FORMS = {
     "/company": {"company_id": str(COPPER)},
     "/profile": {"name": "Mallory", "email": "mallory@example.com"},
     "/password": {"password": "a new password", "repeated": "a new password"},
+    "/session/filler": {"size": "more"},
     "/auth/signout": {},
 }
 
@@ -75,7 +85,9 @@ def client(app: Flask) -> FlaskClient:
 
 
 def make_demo(instance: Path, clock: Clock) -> Flask:
+    """As ``make demo`` has it."""
     app = create_app(instance)
+    app.debug = True
     binding_of(app).clock = clock
     return app
 
@@ -108,6 +120,14 @@ def enter(client: FlaskClient, username: str, company_id: int) -> None:
     """Sign in and choose a company."""
     assert sign_in(client, username).status_code == 302
     assert choose(client, company_id).status_code == 303
+
+
+def stay(client: FlaskClient, clock: Clock, seconds: int) -> None:
+    """Let time pass in which somebody uses the page that is open: the client asks now and then."""
+    for _ in range(0, seconds, 240):
+        clock.advance(min(240, seconds))
+        seconds -= 240
+        assert client.get("/auth/session").get_json()
 
 
 def claims_of(client: FlaskClient) -> dict[str, object]:
@@ -244,10 +264,13 @@ def test_a_company_is_refused_and_the_session_stays(
 
 def test_a_browser_cannot_put_anything_into_the_session_by_itself(client: FlaskClient) -> None:
     enter(client, "bob", BAYSIDE)
-    data = {"company_id": COPPER, "role": "admin", "name": "Mallory", "plan": "team"}
+    data = {"company_id": COPPER, "role": "admin", "plan": "team", "sub": "1", "filler": "x"}
+    data |= {"username": "ada", "company": "Copper & Sons"}
+    before = claims_of(client)
     assert client.post("/auth/session", json={"data": data}).status_code == 200
-    claims = claims_of(client)
-    assert [claims[name] for name in data] == [BAYSIDE, "member", "Bob Bayley", "free"]
+    after = claims_of(client)
+    for name in data:
+        assert after.get(name) == before.get(name), name
 
 
 def test_the_company_is_there_again_at_the_next_sign_in(client: FlaskClient) -> None:
@@ -344,24 +367,86 @@ def test_markup_in_a_name_is_text_on_every_page(app: Flask, client: FlaskClient)
     client.post("/profile", data={"name": name, "email": "a@example.com"})
     for path in [*PAGES, "/nowhere", "/sign-in"]:
         response = client.get(path)
-        assert "<script" not in response.text
+        assert "<script>" not in response.text
         assert name in unescape(response.text), path
+        for tag in re.findall("<script[^>]*>", response.text):
+            assert re.fullmatch(SCRIPT_TAG, tag), tag
 
 
+@pytest.mark.parametrize("by_script", [False, True])
 def test_a_session_that_cannot_be_changed_leaves_the_database_alone(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    app: Flask, client: FlaskClient, by_script: bool
 ) -> None:
-    sign_in(client, "ada")
-
-    def fail(_data: object) -> None:
-        raise RuntimeError("no")
-
-    monkeypatch.setattr("examples.demo.account.update_session", fail)
-    assert client.post("/profile", data=FORMS["/profile"]).status_code == 500
+    enter(client, "ada", COPPER)
+    for _ in range(2):
+        client.post("/session/filler", data={"size": "more"})
+    profile = {"name": "😀" * 80, "email": f"{'😀' * 240}@example.com"}  # there is no room for it
+    if by_script:
+        response = client.post("/auth/session", json={"data": profile})
+    else:
+        response = client.post("/profile", data=profile)
+    assert response.status_code == 413
     with app.app_context():
         user = database.user_by_name("ada")
     assert user is not None
-    assert user["name"] == "Ada Lovelace"
+    assert (user["name"], user["email"]) == ("Ada Lovelace", "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "email"),
+    [
+        ({"name": " Ada   King ", "email": "king@example.com "}, "Ada King", "king@example.com"),
+        ({"name": "Ada King"}, "Ada King", "ada@example.com"),
+        ({"email": "king@example.com"}, "Ada Lovelace", "king@example.com"),
+        ({}, "Ada Lovelace", "ada@example.com"),
+    ],
+)
+def test_a_script_changes_the_profile_as_the_form_does(
+    app: Flask, client: FlaskClient, data: dict[str, str], name: str, email: str
+) -> None:
+    enter(client, "ada", COPPER)
+    public = client.post("/auth/session", json={"data": data}).get_json()
+    assert (public["user"]["name"], public["user"]["email"]) == (name, email)
+    with app.app_context():
+        user = database.user_by_id("1")
+    assert (user["name"], user["email"], user["company_id"]) == (name, email, COPPER)
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({"name": ""}, "A name has 1 to 80 characters."),
+        ({"name": 7}, "A name has 1 to 80 characters."),
+        ({"name": None}, "A name has 1 to 80 characters."),
+        ({"name": ["Ada"]}, "A name has 1 to 80 characters."),
+        ({"email": {"$ne": ""}}, "This is not an e-mail address."),
+        ({"name": "Ada King", "email": "king"}, "This is not an e-mail address."),
+        (
+            {"name": "x" * 81, "email": "king"},
+            "A name has 1 to 80 characters. This is not an e-mail address.",
+        ),
+    ],
+)
+def test_a_script_is_refused_what_the_form_is_refused(
+    app: Flask, client: FlaskClient, data: dict[str, object], detail: str
+) -> None:
+    enter(client, "ada", COPPER)
+    before = claims_of(client)
+    headers = {"Accept": "application/json", "Sec-Fetch-Mode": "cors"}
+    response = client.post("/auth/session", json={"data": data}, headers=headers)
+    assert response.status_code == 400
+    assert response.get_json()["code"] == "update_refused"
+    assert response.get_json()["detail"] == detail
+    assert claims_of(client) == before
+    with app.app_context():
+        assert database.user_by_id("1")["name"] == "Ada Lovelace"
+
+
+def test_who_comes_without_an_address_may_change_only_the_name(world: World) -> None:
+    world.sign_in(MALLORY)
+    response = world.demo.post("/auth/session", json={"data": {"name": "Mallory Mink"}})
+    assert response.get_json()["user"]["name"] == "Mallory Mink"
+    assert response.get_json()["user"]["email"] is None
 
 
 def test_the_password_page_wants_a_recent_sign_in(client: FlaskClient, clock: Clock) -> None:
@@ -371,7 +456,7 @@ def test_the_password_page_wants_a_recent_sign_in(client: FlaskClient, clock: Cl
     refused = client.get("/password")
     assert refused.location == "/sign-in?callbackUrl=%2Fpassword&max_age=60"
     again = client.get(refused.location)
-    assert "You are signed in as Ada Lovelace." in text_of(again)
+    assert "You are signed in as Ada Lovelace ." in text_of(again)
     assert 'value="ada"' in again.text
     sign_in(client, "ada")
     assert client.get("/password").status_code == 200
@@ -380,7 +465,7 @@ def test_the_password_page_wants_a_recent_sign_in(client: FlaskClient, clock: Cl
 
 def test_a_changed_password_is_the_only_one(client: FlaskClient, clock: Clock) -> None:
     sign_in(client, "bob")
-    clock.advance(10 * 60)  # the form was opened in time, and filled in slowly
+    stay(client, clock, 10 * 60)  # the form was opened in time, and filled in slowly
     response = client.post("/password", data=FORMS["/password"])
     assert response.status_code == 303
     assert session_token(sign_in(client, "bob")) is None
@@ -391,7 +476,7 @@ def test_a_password_form_that_was_left_open_too_long_changes_nothing(
     client: FlaskClient, clock: Clock
 ) -> None:
     sign_in(client, "bob")
-    clock.advance(16 * 60)
+    stay(client, clock, 16 * 60)
     response = client.post(
         "/password", data=FORMS["/password"], headers={"Referer": "http://localhost/password"}
     )
@@ -422,21 +507,11 @@ def test_a_new_password_is_checked(
 # What is shown, and what is not.
 
 
-def test_the_session_page_shows_claims_but_no_token_and_no_identifier(client: FlaskClient) -> None:
-    enter(client, "ada", COPPER)
-    page = client.get("/session").text
-    claims = claims_of(client)
-    assert "company_id" in page
-    assert "_session" not in page
-    for secret in (str(claims["sid"]), str(claims["jti"]), "eyJ", "scrypt"):
-        assert secret not in page
-
-
 def test_the_browser_sees_what_the_session_callback_lets_out(client: FlaskClient) -> None:
     enter(client, "ada", COPPER)
     public = client.get("/auth/session").get_json()
     assert public.keys() == {"user", "expires", "company"}
-    assert public["user"].keys() == {"name", "email", "image", "role"}
+    assert public["user"].keys() == {"id", "name", "email", "image", "role"}
 
 
 def test_signals_are_listed_newest_first_and_without_tokens(app: Flask) -> None:
@@ -530,12 +605,17 @@ def test_every_page_is_under_a_strict_policy_and_kept_by_no_cache(
     response = client.get(path)
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
+    for directive in ("script-src", "connect-src"):  # the extension's page has no script at all
+        assert f"{directive} 'self';" in policy or path == "/auth/signout"
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "no-store" in response.headers["Cache-Control"]
     assert "Cookie" in response.vary
-    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://", response.text)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|https?://", response.text)
+    scripts = re.findall("<script[^>]*>", response.text)
+    assert all(re.fullmatch(SCRIPT_TAG, tag) for tag in scripts)
+    assert bool(scripts) is (path not in ("/", "/auth/signout"))  # one leads on, one is not ours
 
 
 def test_static_files_stay_cacheable(client: FlaskClient) -> None:
@@ -543,6 +623,164 @@ def test_static_files_stay_cacheable(client: FlaskClient) -> None:
     response = client.get("/static/demo.css", buffered=True)
     assert "no-store" not in response.headers.get("Cache-Control", "")
     assert "Cookie" not in response.vary
+
+
+# When it ends.
+
+
+def test_a_session_that_nobody_uses_ends_after_minutes(client: FlaskClient, clock: Clock) -> None:
+    enter(client, "ada", COPPER)
+    clock.advance(4 * 60)
+    assert client.get("/dashboard").status_code == 200
+    clock.advance(4 * 60)
+    assert client.get("/dashboard").status_code == 200
+    clock.advance(6 * 60)
+    assert client.get("/dashboard").location.startswith("/sign-in")
+
+
+def test_a_session_that_somebody_uses_ends_after_an_hour(client: FlaskClient, clock: Clock) -> None:
+    enter(client, "ada", COPPER)
+    stay(client, clock, 59 * 60)
+    clock.advance(2 * 60)
+    assert client.get("/dashboard").location.startswith("/sign-in")
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "3601", "12345", "a minute", "٣"])
+def test_a_wrong_lifetime_is_said(text: str) -> None:
+    with pytest.raises(SystemExit, match="IDLE_SECONDS is a number from 1 to 3600"):
+        idle_seconds_of(text)
+
+
+def test_a_lifetime_can_be_made_shorter(tmp_path: Path, clock: Clock) -> None:
+    app = create_app(tmp_path / "instance", idle_seconds=idle_seconds_of("90"))
+    binding_of(app).clock = clock
+    client = browser_of(app)
+    enter(client, "ada", COPPER)
+    clock.advance(89)
+    assert client.get("/dashboard").status_code == 200
+    clock.advance(110)
+    assert client.get("/dashboard").status_code == 302
+
+
+# The session inspector.
+
+
+def test_the_inspector_is_there_in_debug_mode_only(app: Flask, client: FlaskClient) -> None:
+    enter(client, "ada", COPPER)
+    assert client.get("/session").status_code == 200
+    assert 'href="/session"' in client.get("/dashboard").text
+    app.debug = False
+    before = claims_of(client)
+    assert client.get("/session").status_code == 404
+    assert client.post("/session/filler", data={"size": "more"}).status_code == 404
+    assert claims_of(client) == before
+    assert 'href="/session"' not in client.get("/dashboard").text
+
+
+def test_the_inspector_shows_claims_but_no_token_and_no_identifier(
+    app: Flask, client: FlaskClient
+) -> None:
+    enter(client, "ada", COPPER)
+    client.post("/session/filler", data={"size": "more"})
+    client.post("/session/filler", data={"size": "none"})
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    page = client.get("/session").text
+    claims = claims_of(client)
+    for name in claims:
+        assert f"<code>{name}</code>" in page
+    assert isinstance(app.secret_key, str)
+    for secret in (str(claims["sid"]), str(claims["jti"]), app.secret_key, "eyJ", "scrypt"):
+        assert secret not in page
+    assert not any(part in page for part in cookie.value.split(".") if part)
+
+
+def test_the_inspector_shows_nothing_of_what_the_extension_keeps_to_itself(world: World) -> None:
+    world.sign_in()
+    kept = texts_in(claims_of(world.demo)["_session"])
+    kept -= {GRACE, "demo-id", "oidc", "Bearer", "openid profile email"}
+    page = world.demo.get("/session").text
+    assert len(kept) >= 3  # the tokens
+    assert not [text for text in kept if text in page]
+
+
+def texts_in(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return {text for item in value.values() for text in texts_in(item)}
+    return {value} if isinstance(value, str) else set()
+
+
+def test_the_inspector_says_what_of_the_claims_the_browser_sees(client: FlaskClient) -> None:
+    enter(client, "ada", COPPER)
+    page = client.get("/session").text
+    public = client.get("/auth/session").get_json()
+    claims = claims_of(client)
+    rows = re.findall(r"<code>(\w+)</code>(?:(?!</li>).)*", page, re.DOTALL)
+    tags = dict(
+        re.findall(r"<code>(\w+)</code>(?:(?!</li>).)*?class=\"tag\">([\w.]+)<", page, re.DOTALL)
+    )
+    assert tags.pop("exp") == "expires"
+    assert set(tags) == {"sub", "name", "email", "role", "company"}
+    for name, path in tags.items():
+        seen = public
+        for step in path.split("."):
+            seen = seen[step]
+        assert seen == claims[name], name
+    assert {"username", "company_id", "plan", "sid"} <= set(rows) - set(tags)
+
+
+def test_the_inspector_says_when_what_happens(client: FlaskClient, clock: Clock) -> None:
+    enter(client, "ada", COPPER)
+    clock.advance(20)
+    page = client.get("/session").text
+    moments = [float(moment) - NOW for moment in re.findall('data-moment="(.*?)"', page)]
+    assert moments == [0, 0, 30, 300, 3600]
+    clock.advance(20)
+    moments = [
+        float(moment) - NOW
+        for moment in re.findall('data-moment="(.*?)"', client.get("/session").text)
+    ]
+    assert moments == [0, 40, 70, 340, 3600]
+
+
+def test_a_session_that_grows_is_shown_in_its_chunks(client: FlaskClient) -> None:
+    enter(client, "ada", COPPER)
+    assert "One, as this request brought it." in text_of(client.get("/session"))
+    for _ in range(2):
+        response = client.post("/session/filler", data={"size": "more"})
+        assert response.location == "/session#cookie"
+    page = text_of(client.get("/session"))
+    for number in range(2):
+        cookie = client.get_cookie(f"{SESSION_COOKIE}.{number}")
+        assert cookie is not None
+        assert f"{SESSION_COOKIE}.{number} {len(cookie.value):,} of 3,936" in page
+    assert "4,000 characters" in page
+    assert "xxx" not in page
+    client.post("/session/filler", data={"size": "none"})
+    assert "filler" not in claims_of(client)
+
+
+def test_a_session_that_grows_too_large_is_as_it_was(client: FlaskClient) -> None:
+    enter(client, "ada", COPPER)
+    for _ in range(2):
+        client.post("/session/filler", data={"size": "more"})
+    response = client.post("/session/filler", data={"size": "more"}, follow_redirects=True)
+    assert "The session is as it was: the session's token would have" in text_of(response)
+    assert "4,000 characters" in text_of(response)
+
+
+def test_the_inspector_lists_the_signals_of_its_session(app: Flask) -> None:
+    ada, bob, again = browser_of(app), browser_of(app), browser_of(app)
+    enter(ada, "ada", COPPER)
+    enter(bob, "bob", COPPER)
+    enter(again, "bob", COPPER)
+    bob.post("/auth/session", json={"data": {"name": "Robert Bayley"}})
+    signals = text_of(bob.get("/session")).partition("Its last signals")[2]
+    assert re.findall(r"signed_in|session_\w+ changed: \w+", signals) == [
+        "session_updated changed: name",
+        "session_updated changed: company_id",
+        "signed_in",
+    ]
 
 
 # Errors.
@@ -679,6 +917,7 @@ def world(first_start: Path, tmp_path: Path, clock: Clock) -> Iterator[World]:
             ("http://localhost/auth/callback/demo-id",),
             ("http://localhost/auth/signout/callback",),
         )
+        app.debug = True
         provider = create_provider(
             tmp_path / "provider", issuer=issuer, clients=[client], clock=clock
         )
@@ -1069,7 +1308,7 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         # A phone's width: what fits there fits everywhere.
-        page = browser.new_page(viewport={"width": 360, "height": 740})
+        page = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
         page.set_default_timeout(15_000)
         yield page
         browser.close()
@@ -1170,9 +1409,13 @@ def test_a_person_signs_in_with_demo_id_in_a_browser(servers: tuple[str, str], p
     page.goto(f"{server}/session")
     expect(page.get_by_role("main")).to_contain_text("What Demo ID gave")
 
-    # Out of the demo, not out of Demo ID: the next sign-in is one click.
-    click("Sign out")
+    # Out of the demo, in all tabs; not out of Demo ID: the next sign-in is one click.
+    other = page.context.new_page()
+    other.goto(f"{server}/dashboard")
+    page.get_by_role("button", name="Sign out").dblclick()
     expect_title("Sign out of Demo ID?")
+    expect(other.get_by_role("heading", level=1)).to_have_text("You are signed out")
+    other.close()
     click("Stay signed in")
     page.wait_for_url(f"{server}/")
     page.goto(f"{server}/session")
@@ -1181,6 +1424,7 @@ def test_a_person_signs_in_with_demo_id_in_a_browser(servers: tuple[str, str], p
 
     # Out of both.
     click("Sign out")
+    expect_title("Sign out of Demo ID?")
     click("Sign out")
     page.wait_for_url(f"{server}/")
     page.goto(issuer)

@@ -1,14 +1,16 @@
 // A team's Node application, with the published @auth/express at /auth, in front of its Flask
 // application: what is below /flask/ is passed on, as `rewrites` of Next.js do it.
 //
-// The one line on standard output is {"port": …, "control": …}, two ports of loopback; everything
-// else that is said goes to standard error. The process ends with its standard input.
+// The argument is {"key": …, "cert": …} in JSON, for TLS. The one line on standard output is
+// {"port": …, "tls": …, "control": …}, ports of loopback; everything else that is said goes to
+// standard error. The process ends with its standard input.
 //
 // What a test may ask for at the control port, which is no part of the application:
 //   PUT /settings     these settings from now on, and the defaults for all others; see below
 //   GET /complaints   what Auth.js has logged since then, by the names of its errors
 
 import http from "node:http";
+import https from "node:https";
 import { once } from "node:events";
 import { pipeline } from "node:stream";
 
@@ -35,7 +37,9 @@ const defaults = {
   environment: {},
   session: {}, // `session` of the configuration: maxAge and updateAge, in seconds
   pages: {},
+  cookies: {},
   provider: null, // the options of an OpenID provider, beside the credentials
+  refuses: [], // the sub of each person whose session the jwt callback ends
   keeps: null, // all that the jwt callback returns of the token, by name; null: everything
   ahead: 0, // seconds by which the clock of this process is ahead
 };
@@ -67,6 +71,7 @@ function apply(asked) {
     ...(settings.secrets ? { secret: settings.secrets } : {}),
     session: settings.session,
     pages: settings.pages,
+    cookies: settings.cookies,
     callbacks: {
       jwt({ token, user, account, trigger, session }) {
         if (trigger === "signIn") {
@@ -76,6 +81,7 @@ function apply(asked) {
         }
         // Everything that the browser sends, which no application should take.
         if (trigger === "update") Object.assign(token, session);
+        if (settings.refuses.includes(token.sub)) return null;
         if (settings.keeps === null) return token;
         return Object.fromEntries(settings.keeps.map((name) => [name, token[name]]));
       },
@@ -109,6 +115,7 @@ app.get("/notes", (req, res) => {
   if (res.locals.session?.user) res.send(page("Notes at Express", res.locals.session));
   else res.redirect(`${config.pages.signIn ?? "/auth/signin"}?callbackUrl=/notes`);
 });
+app.get("/live", (req, res) => res.send(page("Live at Express", null) + live));
 app.get("/who", (req, res) => res.json(res.locals.session));
 app.get("/claims", async (req, res) => {
   res.json(await getToken({ req, secret: config.secret, secureCookie: req.secure }));
@@ -118,8 +125,19 @@ function page(title, session) {
   const escaped = (text) => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
   return `<!doctype html><title>${title}</title><h1>${title}</h1>
     <p id="who">${escaped(session?.user?.name ?? "nobody")}</p>
-    <a href="/flask/notes">Notes at Flask</a> <a href="/auth/signout">Sign out</a>`;
+    <a href="/flask/notes">Notes at Flask</a> <a href="/auth/signout?callbackUrl=/">Sign out</a>`;
 }
+
+// Follows the session without a reload, with the module that Flask serves.
+const live = `
+<script type="module">
+  import { getSnapshot, subscribe } from "/flask/auth/client.js";
+  const show = () => {
+    document.querySelector("#who").textContent = getSnapshot()?.user?.name ?? "nobody";
+  };
+  subscribe(show);
+  show();
+</script>`;
 
 // As Next.js 16 does: Host is that of the target, X-Forwarded-Host is the one that came, and what
 // a proxy before this one said of the client is kept.
@@ -150,8 +168,19 @@ function passOn(req, res) {
   pipeline(req, forwarded, () => {});
 }
 
-async function listen(handler) {
-  const server = http.createServer(handler).listen(0, "127.0.0.1");
+function front(req, res) {
+  if (req.url.startsWith("/flask/")) passOn(req, res);
+  else app(req, res);
+}
+
+// What a proxy does that ends TLS.
+function overTls(req, res) {
+  req.headers["x-forwarded-proto"] = "https";
+  front(req, res);
+}
+
+async function listen(server) {
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return server.address().port;
 }
@@ -165,10 +194,9 @@ async function control(req, res) {
 
 apply({ secrets: ["not set yet, not set yet, not set yet"] });
 const answers = {
-  port: await listen((req, res) =>
-    req.url.startsWith("/flask/") ? passOn(req, res) : app(req, res),
-  ),
-  control: await listen(control),
+  port: await listen(http.createServer(front)),
+  tls: await listen(https.createServer(JSON.parse(process.argv[2]), overTls)),
+  control: await listen(http.createServer(control)),
 };
 process.stdout.write(`${JSON.stringify(answers)}\n`);
 process.stdin.on("end", () => process.exit()).resume();

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useLayoutEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import {
   SessionProvider,
@@ -22,7 +22,8 @@ window.statuses = statuses;
 function Home() {
   const session = useSession();
   const [result, setResult] = useState();
-  useEffect(() => {
+  // Before anybody can see it.
+  useLayoutEffect(() => {
     statuses.push(session.status);
     window.client.update = session.update;
     window.session = session;
