@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Processes that run tests.
+WORKERS ?= auto
 BIN := $(VENV)/bin
 SOURCES := flask_jwtsession tests examples docs/conf.py
 
@@ -11,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check $(SOURCES)
