@@ -21,7 +21,8 @@ def script_tags(state: RequestSession, *, nonce: str | None) -> Markup:
     """Two elements: the session as JSON, which is no script, and the client, which reads it."""
     binding = state.binding
     state.is_for_one = True
-    url = url_for(f"{binding.blueprint}.client")
+    # Two slashes, from a SCRIPT_NAME that a client could set, would name another host.
+    url = "/" + url_for(f"{binding.blueprint}.client").lstrip("/")
     attribute = Markup("") if nonce is None else Markup(' nonce="{}"').format(nonce)
     session = load_with_user(state)
     tags = _CLIENT.format(url=url, nonce=attribute)

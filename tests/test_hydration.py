@@ -118,6 +118,13 @@ def test_the_urls_are_those_of_the_application(app: Flask, client: FlaskClient) 
     assert data["data-jwtsession"] == module["src"] == "/shop/auth/client.js"
 
 
+def test_the_urls_name_no_other_host(app: Flask, client: FlaskClient) -> None:
+    add_page(app)
+    environ = {"SCRIPT_NAME": "//evil.example"}
+    [(data, _), (module, _)] = page_of(client, environ_overrides=environ).scripts
+    assert data["data-jwtsession"] == module["src"] == "/evil.example/auth/client.js"
+
+
 def test_another_instance_has_a_page_and_a_session_of_its_own(clock: Clock) -> None:
     app, auth = make_app(clock)
     add_views(app, auth)

@@ -40,7 +40,8 @@ export function getSnapshot(): Snapshot;
 
 /**
  * The milliseconds until the session ends unless it is used, by the server's clock: that of the
- * browser may be wrong. Below zero if it is over and the server has not said so yet, `Infinity` if
+ * browser may be wrong. With access and refresh cookies it is about the former, until that is over.
+ * Below zero if it is over and the server has not said so yet, `Infinity` if
  * the session callback left `expires` out, `undefined` for nobody.
  */
 export function timeLeft(): number | undefined;
@@ -125,13 +126,17 @@ export interface SignOutOptions {
  *
  * @returns nothing if the browser goes on to another page; with `redirect: false`, where to go
  *   (that may be the provider's page, to sign out there too)
- * @throws SessionError if it did not work: then the person is still signed in
+ * @throws SessionError if it did not work: then the person is still signed in, unless its code is
+ *   `"network"`, when nobody knows
  */
 export function signOut(options?: SignOutOptions & { redirect?: true }): Promise<void>;
 export function signOut(options: SignOutOptions & { redirect: false }): Promise<{ url: string }>;
 
 export interface GuardOptions {
-  /** Paths that are for everybody: as they are, with everything below (`"/docs/*"`), or patterns. */
+  /**
+   * Paths that are for everybody: as they are, with everything below (`"/docs/*"`), or patterns that
+   * are looked for anywhere in the path.
+   */
   publicPaths?: readonly (string | RegExp)[];
   /** The sign-in page; by default that of the endpoints. It gets the parameter `callbackUrl`. */
   signInPath?: string;

@@ -12,7 +12,7 @@
 /** Milliseconds. */
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-/** A longer request failed. The server takes at most half of that. */
+/** A longer request failed. The extension waits for nobody half as long. */
 const TIMEOUT = 30 * SECOND;
 /** Timers stand still while a machine sleeps, so the clock is looked at this often. */
 const LONGEST_WAIT = 30 * SECOND;
@@ -46,8 +46,9 @@ let asked = 0;
 /** When the session ends, and how long before somebody may prolong it; in the server's time. */
 let until = Infinity;
 let margin = 0;
-/** What the server's clock is ahead of this one. */
+/** What the server's clock is ahead of this one, and what this one said last. */
 let ahead = 0;
+let latest = 0;
 /** Whether somebody used this page since the session was last asked for. */
 let used = false;
 
@@ -111,9 +112,9 @@ channel.onmessage = ({ data }) => {
   // Nothing that is under way here may bring back who was signed out there.
   if (data.isSignOut) abort();
   if (take(data.session, data.asked) || JSON.stringify(data.session) === known) return;
-  // That page is older than what is known here; or much older, as it seems, because the clock was
-  // set back before it came: then the server knows.
-  if (asked - data.asked < MINUTE) tell();
+  // That page is older than what is known here. Or it seems so, because the clock was set back before
+  // it came, or because an answer came here while somebody signed out there: then the server knows.
+  if (data.session && asked - data.asked < MINUTE) tell();
   else getSession().then(() => tell());
 };
 
@@ -135,8 +136,9 @@ function abort() {
 
 /**
  * Send a request when those before it are done, and return what came: the status, the JSON, and
- * when the request began. Across the tabs, one that changes the session has it for itself: it
- * starts from the cookie that the one before it left.
+ * when the request began. Across the tabs, one that changes the session (`mode: "exclusive"`) has it
+ * for itself: it starts from the cookie that the one before it left. With `mode: null` it does not
+ * wait for other tabs.
  */
 function send(path, options = {}) {
   const { method = "GET", mode = "shared", headers, body, signal = aborter.signal } = options;
@@ -218,7 +220,8 @@ function learnFrom(answer, began) {
   const { ok, value } = answer;
   if (!ok) throw refusal(answer);
   if (!isSession(value)) throw new SessionError("the answer is no session", "network");
-  learn(value, began);
+  // To the client of NextAuth v4 an empty object is nobody, and an application may answer so.
+  learn(Object.keys(value ?? {}).length ? value : null, began);
 }
 
 function tryAgain(question) {
@@ -249,6 +252,8 @@ async function change(path, body) {
     body: JSON.stringify(body),
   });
   if (answer.status === 401) await getSession(); // it may be a proxy who says so
+  // Somebody signed out meanwhile, perhaps after the change.
+  if (answer.ok && !session && answer.began < asked) return getSession();
   // A page that was asked for meanwhile may be from before the change. This is from after it.
   learnFrom(answer, moment());
   return session;
@@ -276,17 +281,24 @@ export async function signOut({ callbackUrl = location.href, redirect = true } =
   abort();
   // Waits for no other tab, and is not given up over the sign-out of another one.
   const { signal } = new AbortController();
-  const answer = await post("signout", redirect, { callbackUrl }, { mode: null, signal });
+  let answer;
+  try {
+    answer = await post("signout", redirect, { callbackUrl }, { mode: null, signal });
+  } catch (error) {
+    getSession(); // it may have been done all the same
+    throw error;
+  }
   if (!answer.ok) throw refusal(answer);
   // What began before has been answered for somebody who is signed out now.
   learn(null, moment(), true);
   return redirect ? go(answer.value.url) : { url: answer.value.url };
 }
 
-/** Post a form. If the browser follows the answer, that leads to a page also when it is a no. */
+/** Post a form. With `redirect` a no has a URL too, of the page that says so. */
 async function post(path, redirect, fields, options) {
   const headers = redirect ? { "X-Auth-Return-Redirect": "1" } : {};
-  const body = new URLSearchParams(fields);
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const body = new URLSearchParams(given);
   const answer = await send(path, { method: "POST", headers, body, ...options });
   if (answer.ok && !isPage(answer.value?.url)) {
     throw new SessionError("the answer leads nowhere", "network");
@@ -326,7 +338,7 @@ export function guardNavigation({ publicPaths = [], signInPath = `${BASE.pathnam
 
   async function check() {
     const here = location.pathname + location.search;
-    if (here === last) return;
+    if (here === last || !isOn) return;
     last = here;
     if (isChecking || !isGuarded()) return;
     isChecking = true;
@@ -338,10 +350,11 @@ export function guardNavigation({ publicPaths = [], signInPath = `${BASE.pathnam
     }
   }
 
-  onNavigation(check);
+  const stop = onNavigation(check);
   check();
   return () => {
     isOn = false;
+    stop();
   };
 }
 
@@ -351,13 +364,13 @@ function covers(pattern, path) {
   return path === pattern.slice(0, -2) || path.startsWith(pattern.slice(0, -1));
 }
 
-/** Call `listener` after each change of the address. */
+/** Call `listener` after each change of the address; returns what ends that. */
 function onNavigation(listener) {
   if (window.navigation) {
     navigation.addEventListener("currententrychange", listener);
-    return;
+    return () => navigation.removeEventListener("currententrychange", listener);
   }
-  // A browser from before 2026.
+  // A browser from before 2026. Others may have wrapped these methods too, so they stay wrapped.
   window.addEventListener("popstate", listener);
   for (const name of ["pushState", "replaceState"]) {
     const change = history[name];
@@ -366,13 +379,14 @@ function onNavigation(listener) {
       listener();
     };
   }
+  return () => {};
 }
 
 /** When the session ends (epoch milliseconds), null for nobody; undefined if that is not known. */
 async function getStatus() {
   try {
     const { value, began } = await send("session/status");
-    if (value.status === "authenticated") return Date.parse(value.expires);
+    if (value.status === "authenticated") return Date.parse(value.expires) || undefined;
     if (value.status !== "unauthenticated") return undefined; // somebody else's answer
     learn(null, began);
     return null;
@@ -392,8 +406,12 @@ function endsAt(end) {
   wait(left > margin ? 0 : SHORTEST_WAIT);
 }
 
+/** The server's time. It never goes back, also if this clock is set back. */
 function now() {
-  return Date.now() + ahead;
+  const date = Date.now();
+  if (date < latest) ahead += latest - date;
+  latest = date;
+  return date + ahead;
 }
 
 function wait(shortest = 0) {
@@ -445,7 +463,8 @@ function start() {
   const [{ requestStart, type } = { requestStart: 0 }] = performance.getEntriesByType("navigation");
   if (inPage) {
     setClock(inPage.now - Date.now());
-    take(inPage.session, performance.timeOrigin + requestStart);
+    // By the clock of the other tabs; performance.timeOrigin may be by another one.
+    take(inPage.session, Date.now() - performance.now() + requestStart);
   }
   // A page that the Back button shows may be as old as its entry in the browser's cache.
   if (inPage && type !== "back_forward") tell();
@@ -454,11 +473,10 @@ function start() {
 
 function readPage() {
   const scripts = [...document.querySelectorAll("script[type='application/json']")];
-  const ours = scripts.find(({ dataset: { jwtsession } }) => {
-    return jwtsession !== undefined && new URL(jwtsession, location.href).href === HERE;
-  });
+  const isOurs = ({ dataset: { jwtsession } }) =>
+    jwtsession !== undefined && new URL(jwtsession, location.href).href === HERE;
   try {
-    return ours && JSON.parse(ours.textContent);
+    return JSON.parse(scripts.find(isOurs).textContent);
   } catch {
     return undefined;
   }
