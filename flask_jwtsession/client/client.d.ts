@@ -35,7 +35,7 @@ export class SessionError extends Error {
   readonly status: number;
 }
 
-/** What is known now, without a request. The same object until something changes. */
+/** What is known now, without a request. The same object until something changes: do not change it. */
 export function getSnapshot(): Snapshot;
 
 /**

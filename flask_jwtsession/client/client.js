@@ -23,7 +23,7 @@ const CLOCK_TOLERANCE = 5 * SECOND;
 
 /** Where the endpoints are: beside this module. A second instance has a client of its own. */
 const BASE = new URL(".", import.meta.url);
-const HERE = import.meta.url.replace(/[?#].*/, "");
+const HERE = new URL(import.meta.url);
 const NAME = `jwtsession:${BASE.pathname}`;
 
 export class SessionError extends Error {
@@ -205,7 +205,7 @@ export function getSession() {
 async function ask() {
   try {
     const answer = await send("session");
-    learnFrom(answer, answer.began);
+    learnFrom(answer);
     failures = 0;
   } catch (error) {
     // Given up for a sign-out, which may fail: what it came to is the answer.
@@ -216,8 +216,8 @@ async function ask() {
   return session;
 }
 
-function learnFrom(answer, began) {
-  const { ok, value } = answer;
+function learnFrom(answer) {
+  const { ok, value, began } = answer;
   if (!ok) throw refusal(answer);
   if (!isSession(value)) throw new SessionError("the answer is no session", "network");
   // To the client of NextAuth v4 an empty object is nobody, and an application may answer so.
@@ -252,10 +252,9 @@ async function change(path, body) {
     body: JSON.stringify(body),
   });
   if (answer.status === 401) await getSession(); // it may be a proxy who says so
-  // Somebody signed out meanwhile, perhaps after the change.
-  if (answer.ok && !session && answer.began < asked) return getSession();
-  // A page that was asked for meanwhile may be from before the change. This is from after it.
-  learnFrom(answer, moment());
+  // A page that came meanwhile may be from before the change, or from after a sign-out.
+  if (answer.ok && asked > answer.began) return getSession();
+  learnFrom(answer);
   return session;
 }
 
@@ -390,8 +389,8 @@ async function getStatus() {
     if (value.status !== "unauthenticated") return undefined; // somebody else's answer
     learn(null, began);
     return null;
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error.code === "signed_out" ? getStatus() : undefined;
   }
 }
 
@@ -474,7 +473,7 @@ function start() {
 function readPage() {
   const scripts = [...document.querySelectorAll("script[type='application/json']")];
   const isOurs = ({ dataset: { jwtsession } }) =>
-    jwtsession !== undefined && new URL(jwtsession, location.href).href === HERE;
+    jwtsession !== undefined && new URL(jwtsession, HERE).pathname === HERE.pathname;
   try {
     return JSON.parse(scripts.find(isOurs).textContent);
   } catch {

@@ -28,7 +28,7 @@ def read_post(binding: Binding) -> Fields:
     our CSRF token (403). Where cookies count for nothing, neither is asked. Refuses bodies over
     64 KiB (413), of other types (415) and malformed (400).
     """
-    if takes_no_cookie(binding, request):
+    if takes_no_cookie(binding, request):  # nor is it a client of Auth.js
         fields = _read_fields(binding)
         fields.pop("csrfToken", None)
         return fields
