@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 from flask import Response, render_template_string, request
 from werkzeug.http import http_date
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler
 
 from flask_jwtsession import JWTEvent, JWTSession, UpdateRefused
 
 from .peers.faulty_provider import FaultyProvider
+from .serving.thread import served
 from .support import OTHER_SECRET, Clock, binding_of, make_app
 
 SESSION = "GET /auth/session"
@@ -301,13 +302,5 @@ def serving_client_site(**config: Any) -> Iterator[ClientSite]:
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
             """Nothing."""
 
-    server = make_server("127.0.0.1", 0, site.app, threaded=True, request_handler=ByTheClock)
-    site.origin = f"http://127.0.0.1:{server.port}"
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(site.app, handler=ByTheClock) as site.origin:
         yield site
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

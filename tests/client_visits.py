@@ -14,24 +14,15 @@ from playwright.sync_api import (
     Error,
     Page,
     expect,
-    sync_playwright,
 )
 
+from .browsers import CHROMIUM_OPTIONS
 from .client_site import ClientSite
-from .support import SAME_ORIGIN, require_tool
+from .support import SAME_ORIGIN
 
 #: What a test waits for at most, in milliseconds.
 PATIENCE = 10_000
 
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # A lock is asked for a moment after the call that needs it.
 _SETTLE = """async () => {
   for (;;) {
@@ -171,7 +162,8 @@ class Tab:
         """The page is for others from here on."""
         self.page.remove_listener("console", self._note_message)
         self.page.remove_listener("pageerror", self._note_error)
-        self.page.unroute_all()
+        if not self.page.is_closed():
+            self.page.unroute_all()
 
     def _note_message(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
@@ -270,20 +262,11 @@ def somebody(chromium: Chromium, site: ClientSite) -> Iterator[Person]:
 
 
 @contextmanager
-def running_chromium() -> Iterator[Chromium]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield Chromium(browser)
-        browser.close()
-
-
-@contextmanager
 def keeping_pages(chromium: Chromium) -> Iterator[Chromium]:
     """Another one, which keeps pages alive for the Back button, as they do when nobody tests."""
     browser = chromium.browser.browser_type.launch(
         executable_path=shutil.which("chromium"),
-        args=_CHROMIUM_OPTIONS,
+        args=list(CHROMIUM_OPTIONS),
         ignore_default_args=["--disable-back-forward-cache"],
     )
     yield Chromium(browser)

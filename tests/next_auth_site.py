@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +23,12 @@ from jinja2.utils import htmlsafe_json_dumps
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from playwright.sync_api import Request as Sent
 from playwright.sync_api import Response as Answer
-from werkzeug.serving import make_server
 
 from flask_jwtsession import Account, JWTEvent, JWTSession, UpdateRefused, current_session
 
 from .faulty_store import FaultyStore
 from .serving.site import wait_until
+from .serving.thread import served
 from .support import Clock, claims_at, make_app, require_tool, seal, session_cookie_name
 
 PEER = Path(__file__).parent / "peers" / "next_auth_client"
@@ -37,15 +36,6 @@ VERSIONS = ("v4", "v5")
 #: Where the client of each version looks for the endpoints here. That of v4 has the first path in
 #: its code, and goes there for some things whatever it is told.
 PREFIXES = {"v4": "/api/auth", "v5": "/auth"}
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PASSWORD = "ok"
 #: How often the client reads the session when a page is opened: that of v5 hears that it did so, as
 #: if it were another tab.
@@ -199,18 +189,10 @@ def make_site(built: Path, version: str, prefix: str, *, hook: bool = True, **co
 
 
 @contextmanager
-def served(site: Site) -> Iterator[Site]:
+def serving(site: Site) -> Iterator[Site]:
     """On a free port of ``localhost``."""
-    server = make_server("127.0.0.1", 0, site.app, threaded=True)
-    site.origin = f"http://localhost:{server.port}"
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(site.app, "localhost") as site.origin:
         yield site
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Visitor:

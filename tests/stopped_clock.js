@@ -16,8 +16,8 @@ function stopClock(now) {
   performance.now = () => ticks;
   Object.defineProperty(performance, "timeOrigin", { value: now });
   window.setTimeout = (go, delay = 0, ...given) => {
-    // A browser keeps the delay in 31 bits.
-    const later = delay > 2 ** 31 - 1 ? 0 : Math.max(0, delay);
+    // A browser keeps the delay in 31 bits, and what is no number is 0.
+    const later = delay > 2 ** 31 - 1 ? 0 : Math.max(0, delay || 0);
     timers.set(++lastId, { at: ticks + later, go: () => go(...given) });
     return lastId;
   };

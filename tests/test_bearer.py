@@ -442,7 +442,7 @@ def test_sec_043_a_token_of_or_for_somebody_else_is_refused(
 @pytest.fixture
 def port(app: Flask) -> Iterator[int]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server.port
     server.shutdown()

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask, Response, current_app, render_template
 from werkzeug.exceptions import HTTPException
 
-from . import account, auth, database, events, inspector, pages
+from . import account, auth, database, events, inspector, pages, times
 
 HERE = Path(__file__).parent
 
@@ -67,8 +66,8 @@ def create_app(
     app.register_blueprint(account.blueprint)
     app.register_blueprint(inspector.blueprint)
     app.register_error_handler(HTTPException, _error_page)
-    app.add_template_filter(_moment, "moment")
-    app.add_template_filter(_iso, "iso")
+    app.add_template_filter(times.moment, "moment")
+    app.add_template_filter(times.iso, "iso")
     return app
 
 
@@ -109,15 +108,3 @@ def _secure(response: Response) -> Response:
         # About one person: no cache keeps it, and after a sign-out the Back button shows nothing.
         response.headers.setdefault("Cache-Control", "private, no-store")
     return response
-
-
-def _moment(when: datetime | float) -> str:
-    """A point in time for people; a number is epoch seconds."""
-    if not isinstance(when, datetime):
-        when = datetime.fromtimestamp(when, UTC)
-    return f"{when.day} {when:%b %Y, %H:%M:%S} UTC"
-
-
-def _iso(when: float) -> str:
-    """The same for programs."""
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")

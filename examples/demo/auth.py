@@ -23,11 +23,13 @@ from flask_jwtsession import (
     session_updated,
 )
 
-from . import database, profiles
+from . import database, profiles, times
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEMO_ID = "demo-id"
+
+_ABSOLUTE_MAX_AGE = 60 * 60
 
 auth = JWTSession()
 # Where it is, and what it knows this application by, is in the app's configuration: DEMO_ID_….
@@ -43,8 +45,11 @@ def init_app(app: Flask, *, idle_seconds: int) -> None:
         # the end. A session ends when nobody used it for so long, and an hour after the sign-in,
         # however much it is used. A token that is older than UPDATE_AGE is issued anew by use.
         JWTSESSION_MAX_AGE=idle_seconds,
-        JWTSESSION_UPDATE_AGE=min(30, idle_seconds / 2),
-        JWTSESSION_ABSOLUTE_MAX_AGE=60 * 60,
+        JWTSESSION_UPDATE_AGE=min(30, idle_seconds / 10),
+        JWTSESSION_ABSOLUTE_MAX_AGE=_ABSOLUTE_MAX_AGE,
+        # How long before the end pages ask whether to stay signed in. By then any token has to be
+        # older than UPDATE_AGE, or a yes would not change its end.
+        DEMO_WARNING_SECONDS=min(60, idle_seconds / 3),
         # What a script in the browser may ask to change. fill_token() below decides; of anything
         # else that a browser sends it hears nothing.
         JWTSESSION_CLIENT_UPDATE_FIELDS=("name", "email"),
@@ -122,6 +127,11 @@ def _at_update(token: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]
 def _commit(_app: Flask, **_: object) -> None:
     """Keep what :func:`_at_update` wrote, now that the new session is issued. If it was not,
     because it is too large for a cookie, say, the database is as it was too.
+
+    The other way round there is no such promise: what a receiver of a signal raises is only logged.
+    If this commit fails, the person reads "saved", and the session is ahead of the database until
+    the next sign-in. Where that matters, :func:`_at_update` has to commit: then it is the database
+    that may be ahead.
     """
     database.connection().commit()
 
@@ -132,6 +142,8 @@ def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, 
     session["user"]["id"] = token["sub"]  # by which a page sees that somebody else is here now
     session["user"]["role"] = token.get("role")
     session["company"] = token.get("company")
+    # "expires" is put off by use, up to here: then a page does not offer to stay.
+    session["latest_end"] = times.iso(token["auth_time"] + _ABSOLUTE_MAX_AGE)
     return session
 
 

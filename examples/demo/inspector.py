@@ -27,7 +27,7 @@ from flask.typing import ResponseReturnValue
 
 from flask_jwtsession import SessionTooLarge, current_session, login_required, update_session
 
-from . import events
+from . import events, times
 from .auth import account_at_demo_id
 
 blueprint = Blueprint("inspector", __name__)
@@ -145,7 +145,7 @@ def _claims(token: Mapping[str, Any]) -> Iterator[tuple[str, object, Meaning]]:
         elif name == "filler":
             shown = f"{len(value):,} characters"
         elif name in _TIMES:
-            shown = current_app.jinja_env.filters["moment"](value)
+            shown = times.moment(value)
         yield name, shown, _MEANINGS.get(name, _UNKNOWN)
 
 
@@ -222,7 +222,7 @@ def _protected_header(token: str) -> dict[str, str]:
     segment = token.partition(".")[0]
     try:
         header = json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    except ValueError:  # a planted cookie again
+    except (ValueError, RecursionError):  # a planted cookie again
         return {}
     return header if isinstance(header, dict) else {}
 

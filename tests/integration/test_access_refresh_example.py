@@ -34,7 +34,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
 from jwt import PyJWS
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from werkzeug.test import TestResponse
 
 from examples.access_refresh import auth as shop_auth
@@ -44,7 +44,8 @@ from examples.access_refresh.app import create_app
 from examples.access_refresh.orders import ORDERS
 from examples.demo_provider.serving import listen, server_of
 
-from ..support import CROSS_SITE, Clock, binding_of, require_tool, set_cookies, unseal
+from ..browsers import running_browser
+from ..support import CROSS_SITE, Clock, binding_of, set_cookies, unseal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ACCESS, REFRESH = "shop.session-token", "shop.refresh-token"
@@ -1018,28 +1019,14 @@ def test_the_lifetime_can_be_shorter_for_trying_out(checkout: Path) -> None:
 
 # In a browser.
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+    with running_browser() as browser:
         # A phone's width: what fits there fits everywhere.
         page = browser.new_page(viewport={"width": 360, "height": 740})
         page.set_default_timeout(15_000)
         yield page
-        browser.close()
 
 
 @pytest.fixture

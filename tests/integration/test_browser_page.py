@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask, Response
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from ..support import SECRET, require_tool
+from ..serving.thread import served
+from ..support import SECRET
 from ..test_docs import DOCS, run_examples
-from .test_builtin_pages import served
 
 #: What that page says a policy needs.
 _POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
@@ -20,15 +19,6 @@ _SIGN_IN_FORM = (
     "<form id=sign-in><input name=username><input name=password type=password>"
     "<button>Go</button><p role=alert></p></form>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Response
 
-import flask_jwtsession
-
 from ..client_site import SESSION, UPDATE, ClientSite, serving_client_site
-from ..client_visits import Chromium, Person, running_chromium, somebody
+from ..client_visits import Chromium, Person, somebody
 from ..support import unseal
 
-_TYPES = Path(flask_jwtsession.__file__).parent / "client" / "client.d.ts"
 _SELF = "default-src 'none'; script-src 'self'; connect-src 'self'"
 _NONCE = "Zm9yIG9uZSBwYWdl"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -88,13 +77,6 @@ def test_nobody_is_null_in_the_page_and_at_the_endpoint(person: Person) -> None:
         tab = person.tab(path)
         tab.sees("nobody")
         assert tab.calls("(client) => client.getSnapshot() === null") is True
-
-
-def test_the_types_name_what_the_module_has(person: Person) -> None:
-    declared = set(
-        re.findall(r"^export (?:class|function) (\w+)", _TYPES.read_text(), re.MULTILINE)
-    )
-    assert declared == set(person.tab().calls("(client) => Object.keys(client)"))
 
 
 # Asking.

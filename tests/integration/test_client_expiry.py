@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..client_site import SESSION, STATUS, UPDATE, ClientSite, serving_client_site
-from ..client_visits import Chromium, Person, Tab, running_chromium, somebody
+from ..client_visits import Chromium, Person, Tab, somebody
 
 HOUR, DAY = 3_600, 86_400
 #: Seconds that a session lives here, if it is not used.
@@ -19,12 +19,6 @@ MAX_AGE = 600
 LEEWAY = 15
 
 ASKING = "(client) => client.getSession()"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @contextmanager
@@ -186,7 +180,7 @@ def test_a_session_without_an_end_ends_when_the_server_says_so(chromium: Chromiu
         tab.sees("nobody")
 
 
-@pytest.mark.parametrize("max_age", [30 * DAY, 60 * DAY, 400 * DAY])
+@pytest.mark.parametrize("max_age", [30 * DAY, 400 * DAY])
 def test_a_session_of_many_days_is_left_in_peace_until_its_end(
     chromium: Chromium, max_age: int
 ) -> None:
@@ -226,8 +220,9 @@ def test_timers_that_stood_still_meanwhile_do_not_put_off_the_end(chromium: Chro
         tab.sees("nobody")
 
 
-@pytest.mark.parametrize("wrong_by", [HOUR, -HOUR, 30 * DAY, -30 * DAY])
-@pytest.mark.parametrize("path", ["/", "/plain"])
+@pytest.mark.parametrize(
+    ("path", "wrong_by"), [("/", HOUR), ("/", -30 * DAY), ("/plain", -HOUR), ("/plain", 30 * DAY)]
+)
 def test_with_a_clock_that_is_wrong_a_session_ends_when_it_ends(
     chromium: Chromium, path: str, wrong_by: int
 ) -> None:
@@ -268,6 +263,20 @@ def test_a_clock_that_is_set_right_while_the_page_is_open_ends_nothing(chromium:
             person.passes(5)
         tab.sees("Ada")
         assert set(site.takes_asked()) <= {STATUS}
+
+
+def test_a_clock_that_is_set_back_while_the_page_is_open_puts_nothing_off(
+    chromium: Chromium,
+) -> None:
+    with visiting(chromium) as (person, site):
+        tab = person.tab()
+        person.passes(10)
+        person.sets_the_clock(later_by=-HOUR)
+        tab.is_used()
+        for _ in range(20):
+            person.passes(30)
+        assert site.takes_asked() == [SESSION]
+        tab.sees("Ada")
 
 
 @pytest.mark.parametrize("seconds", [30, HOUR])

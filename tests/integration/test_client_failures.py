@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from ..client_site import FAILURES, SESSION, STATUS, UPDATE, Answer, ClientSite, serving_client_site
-from ..client_visits import Chromium, Person, Tab, running_chromium, somebody
+from ..client_visits import Chromium, Person, Tab, somebody
 from ..faulty_store import FaultyStore
 from ..support import Clock
 
@@ -20,12 +20,6 @@ CODES = {
     name: (f"http_{answer.status}", answer.status) if answer.status >= 400 else ("network", 0)
     for name, answer in FAILURES.items()
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -73,6 +67,15 @@ def test_a_failure_leaves_nobody_signed_out(chromium: Chromium, site: ClientSite
             assert tab.calls("async (client) => await client.getSession() === null"), name
 
 
+def test_an_empty_object_is_nobody_as_it_is_to_nextauth_v4(
+    person: Person, site: ClientSite
+) -> None:
+    tab = person.tab()
+    site.answers[SESSION] = Answer(200, "{}", "application/json")
+    assert tab.calls(ASKING) is None
+    tab.sees("nobody")
+
+
 def test_a_page_that_knows_nothing_goes_on_knowing_nothing(
     person: Person, site: ClientSite
 ) -> None:
@@ -103,11 +106,18 @@ def test_at_the_end_of_a_session_a_failure_signs_nobody_out(
     tab = person.stops_the_clock().tab()
     site.answers[STATUS] = FAILURES["500"]
     person.sleeps(31 * 86_400)
-    for name, answer in {**FAILURES, "null": Answer(200, "null", "application/json")}.items():
+    not_understood = {
+        text: Answer(200, text, "application/json")
+        for text in ("null", '{"status": "authenticated"}')
+    }
+    for name, answer in {**FAILURES, **not_understood}.items():
         site.answers[STATUS] = answer
         site.takes_asked()
         person.passes(61)
         assert STATUS in site.takes_asked(), name
+        for _ in range(3):
+            person.passes(0.1)
+        assert len(site.takes_asked()) <= 1, name
         tab.sees("Ada")
     del site.answers[STATUS]
     person.passes(61)
@@ -291,7 +301,7 @@ def test_an_update_without_an_answer_says_so_and_holds_up_nobody(
         tab.begins(UPDATING)
         hold.wait_until_arrived()
         other.begins("(client) => client.update({a: 1})")
-        person.waits(31)
+        tab.page.evaluate("() => window.clock.runs(31_000)")
         assert tab.ends() == {"name": "SessionError", "code": "network", "status": 0}
         # It waited as long for its turn, and has its own time now.
         assert other.ends()["value"]["a"] == 1

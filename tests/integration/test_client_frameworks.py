@@ -5,7 +5,6 @@ documentation's page about them, with the packages as they are published.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,6 @@ from playwright.sync_api import (
     Request,
     Route,
     expect,
-    sync_playwright,
 )
 
 from ..peers.browser_frameworks import (
@@ -31,27 +29,8 @@ from ..peers.browser_frameworks import (
     make_application,
     package,
 )
-from ..support import SAME_ORIGIN, require_tool
-from .test_builtin_pages import served
-
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
+from ..serving.thread import served
+from ..support import SAME_ORIGIN
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..client_site import SESSION, ClientSite, serving_client_site
-from ..client_visits import Chromium, Person, Tab, keeping_pages, running_chromium, somebody
+from ..client_visits import Chromium, Person, Tab, keeping_pages, somebody
 
 #: Runs before the page: a test says whether it can be seen.
 CAN_BE_HIDDEN = """
@@ -21,12 +21,6 @@ HIDES = """(isHidden) => {
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
 STAYING = "(client) => client.signOut({redirect: false})"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -19,16 +19,11 @@ from ..client_site import (
     ClientSite,
     serving_client_site,
 )
-from ..client_visits import Chromium, Person, Tab, running_chromium, somebody
+from ..client_visits import Chromium, Person, Tab, somebody
+from ..support import SAME_ORIGIN
 
 STAYING = "(client) => client.signOut({redirect: false})"
 ASKING = "(client) => client.getSession()"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @pytest.fixture
@@ -129,7 +124,8 @@ def test_what_is_asked_meanwhile_is_answered_with_nobody(person: Person, site: C
         other.sees("nobody", within=1000)
     # It brings a cookie of the session, late.
     is_over(tab, other)
-    is_over(person.tab(), person.tab("/plain"))
+    for path in ("/", "/plain"):
+        person.tab(path).sees("nobody")
 
 
 def test_twenty_callers_who_wait_are_all_told_of_nobody(person: Person, site: ClientSite) -> None:
@@ -223,6 +219,35 @@ def test_an_answer_that_comes_while_it_is_under_way_does_not_count(
     is_over(tab, other)
 
 
+def test_an_update_that_crosses_a_sign_out_on_a_page_without_the_client_does_not_count(
+    person: Person, site: ClientSite
+) -> None:
+    tab, other = person.tab(), person.tab("/bare")
+    with site.holding(UPDATE, is_answered=True) as hold:
+        tab.begins("(client) => client.update({nick: 'al'})")
+        hold.wait_until_arrived()
+        person.context.request.post(
+            f"{site.origin}/auth/signout", headers={**SAME_ORIGIN, "Accept": "application/json"}
+        )
+        other.opens("/").sees("nobody")
+    assert tab.ends() == {"value": None}
+    is_over(tab, other)
+
+
+def test_a_sign_out_that_is_heard_of_after_a_later_answer_counts(person: Person) -> None:
+    """As in a tab that was busy when both came."""
+    tab = person.tab()
+    tab.calls("(client) => client.update({nick: 'al'})")
+    person.context.clear_cookies()
+    tab.page.evaluate(
+        """() => {
+            const message = {session: null, asked: Date.now() - 1000, isSignOut: true};
+            new BroadcastChannel("jwtsession:/auth/").postMessage(message);
+        }"""
+    )
+    tab.sees("nobody")
+
+
 def test_two_tabs_can_sign_out_at_once(person: Person, site: ClientSite) -> None:
     tab, other = person.tab(), person.tab()
     with site.holding(SIGN_OUT, is_answered=True) as hold:
@@ -259,13 +284,13 @@ def test_who_signs_in_again_is_signed_in_in_all_tabs(person: Person) -> None:
     ],
     ids=["503", "500", "captive portal", "half of it"],
 )
-@pytest.mark.parametrize("redirect", [True, False])
 def test_a_sign_out_that_fails_says_so_and_the_person_is_still_signed_in(
-    person: Person, site: ClientSite, answer: Answer, found: tuple[str, int], redirect: bool
+    person: Person, site: ClientSite, answer: Answer, found: tuple[str, int]
 ) -> None:
     tab, other = person.tab(), person.tab()
     site.answers[SIGN_OUT] = answer
-    assert tab.fails("(client, redirect) => client.signOut({redirect})", redirect) == found
+    for call in (STAYING, "(client) => client.signOut()"):
+        assert tab.fails(call) == found
     for one in (tab, other):
         one.sees("Ada")
         assert one.calls(ASKING)["user"]["name"] == "Ada"
@@ -304,14 +329,12 @@ def test_a_page_that_knew_nothing_when_it_failed_asks_again(
     tab.sees("Ada")
 
 
-@pytest.mark.parametrize("body", ["null", "{}", "[]", '{"url": null}', '{"url": 7}'])
-def test_an_answer_that_nobody_understands_is_no_sign_out(
-    person: Person, site: ClientSite, body: str
-) -> None:
+def test_an_answer_that_nobody_understands_is_no_sign_out(person: Person, site: ClientSite) -> None:
     tab = person.tab()
-    site.answers[SIGN_OUT] = Answer(200, body, "application/json")
-    assert tab.fails(STAYING) == ("network", 0)
-    assert tab.calls(ASKING)["user"]["name"] == "Ada"
+    for body in ("null", "{}", "[]", '{"url": null}', '{"url": 7}'):
+        site.answers[SIGN_OUT] = Answer(200, body, "application/json")
+        assert tab.fails(STAYING) == ("network", 0), body
+        assert tab.calls(ASKING)["user"]["name"] == "Ada"
 
 
 def test_the_status_does_not_sign_out_over_an_answer_of_somebody_else(

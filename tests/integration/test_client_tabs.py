@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ..client_site import SESSION, SIGN_OUT, UPDATE, ClientSite, serving_client_site
-from ..client_visits import Chromium, Person, Tab, running_chromium, somebody
+from ..client_visits import Chromium, Person, Tab, somebody
 
 #: Runs before the page: counts the messages that a tab sends.
 COUNTING = """
@@ -29,12 +29,6 @@ LOADED_SLOWLY = """
 LISTENING = "(client) => { window.heard = []; client.subscribe((one) => window.heard.push(one)); }"
 UPDATING = "(client, data) => client.update(data)"
 STAYING = "(client) => client.signOut({redirect: false})"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with running_chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
@@ -25,7 +26,7 @@ import pytest
 import requests
 from flask import Flask, request, request_finished
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from werkzeug.test import TestResponse
 
 from examples.demo import auth as demo_auth
@@ -37,12 +38,12 @@ from examples.demo_provider.accounts import PEOPLE
 from examples.demo_provider.serving import HOST, listen, server_of
 from flask_jwtsession import Account
 
+from ..browsers import running_browser
 from ..support import (
     CROSS_SITE,
     NOW,
     Clock,
     binding_of,
-    require_tool,
     session_token,
     set_cookies,
     unseal,
@@ -510,7 +511,7 @@ def test_a_new_password_is_checked(
 def test_the_browser_sees_what_the_session_callback_lets_out(client: FlaskClient) -> None:
     enter(client, "ada", COPPER)
     public = client.get("/auth/session").get_json()
-    assert public.keys() == {"user", "expires", "company"}
+    assert public.keys() == {"user", "expires", "company", "latest_end"}
     assert public["user"].keys() == {"id", "name", "email", "image", "role"}
 
 
@@ -741,6 +742,46 @@ def test_the_inspector_says_when_what_happens(client: FlaskClient, clock: Clock)
         for moment in re.findall('data-moment="(.*?)"', client.get("/session").text)
     ]
     assert moments == [0, 40, 70, 340, 3600]
+
+
+@pytest.mark.parametrize("header", ["[" * 3000, "[]", '"\xff"', ""])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_inspector_stands_a_planted_cookie(
+    app: Flask, client: FlaskClient, header: str, is_first: bool
+) -> None:
+    enter(client, "ada", COPPER)
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    planted = urlsafe_b64encode(header.encode("latin-1")).decode() + ".a.b.c.d"
+    values = [planted, cookie.value] if is_first else [cookie.value, planted]
+    sent = "; ".join(f"{SESSION_COOKIE}={value}" for value in values)
+    response = app.test_client(use_cookies=False).get("/session", headers={"Cookie": sent})
+    assert response.status_code == 200
+    assert "Ada Lovelace" in text_of(response)
+
+
+@pytest.mark.parametrize("idle_seconds", [9, 70, 300, 3600])
+def test_whoever_is_asked_to_stay_can(
+    first_start: Path, tmp_path: Path, clock: Clock, idle_seconds: int
+) -> None:
+    """The banner comes when the token is old enough to be issued anew."""
+    instance = shutil.copytree(first_start, tmp_path / "instance")
+    app = create_app(instance, idle_seconds=idle_seconds)
+    binding_of(app).clock = clock
+    client = browser_of(app)
+    sign_in(client, "ada")
+    before = claims_of(client)
+    page = client.get("/company").text
+    found = re.search('data-warning="(.+?)"', page)
+    assert found is not None
+    warning = float(found[1])
+    assert 0 < warning <= min(60, idle_seconds / 3)
+    clock.advance(idle_seconds - warning)
+    public = client.get("/auth/session").get_json()
+    after = claims_of(client)
+    is_final = public["expires"][:19] == public["latest_end"][:19]
+    assert is_final == (idle_seconds == 3600)
+    assert (after["exp"] == before["exp"]) == is_final
 
 
 def test_a_session_that_grows_is_shown_in_its_chunks(client: FlaskClient) -> None:
@@ -1290,28 +1331,14 @@ def test_a_taken_port_is_said(checkout: Path) -> None:
 
 # In a browser.
 
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+    with running_browser() as browser:
         # A phone's width: what fits there fits everywhere.
         page = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
         page.set_default_timeout(15_000)
         yield page
-        browser.close()
 
 
 def test_a_person_goes_through_the_demo_in_a_browser(server: str, page: Page) -> None:

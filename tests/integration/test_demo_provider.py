@@ -1175,7 +1175,7 @@ def told() -> Iterator[tuple[str, list[str]]]:
         return ""
 
     server = make_server("127.0.0.1", 0, app)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/told", received
     server.shutdown()

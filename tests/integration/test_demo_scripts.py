@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 from playwright.sync_api import (
+    APIResponse,
     Browser,
     BrowserContext,
     ConsoleMessage,
@@ -25,23 +26,13 @@ from playwright.sync_api import (
     Request,
     Route,
     expect,
-    sync_playwright,
 )
 
 from examples.demo import create_app, database
 
-from ..support import binding_of, require_tool
-from .test_builtin_pages import served
+from ..serving.thread import served
+from ..support import binding_of
 
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _PASSWORDS = {username: password for username, password, _ in database.ACCOUNTS}
 _FROM_OUR_PAGE = {"Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
 _MINUTE = 60
@@ -58,15 +49,6 @@ class Site:
 
     def clock(self) -> float:
         return time.time() + self.ahead
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -370,13 +352,7 @@ def test_who_is_here_is_not_asked(visit: Visit) -> None:
     visit.context.clock.install()
     visit.sign_in("ada")
     page = visit.open("/dashboard")
-    page.evaluate(
-        """() => {
-            window.shown = 0;
-            const banner = document.querySelector("#ending");
-            new MutationObserver(() => window.shown++).observe(banner, {attributes: true});
-        }"""
-    )
+    note_banner(page)
     before = page.evaluate("import('/auth/client.js').then((client) => client.timeLeft())")
     page.mouse.move(200, 200)
     visit.pass_time(4 * _MINUTE)
@@ -385,6 +361,79 @@ def test_who_is_here_is_not_asked(visit: Visit) -> None:
         arg=before,
     )
     assert page.evaluate("window.shown") == 0
+
+
+def note_banner(page: Page) -> None:
+    """Have ``window.shown`` say how often the banner came or went."""
+    page.evaluate(
+        """() => {
+            window.shown = 0;
+            const banner = document.querySelector("#ending");
+            new MutationObserver(() => window.shown++).observe(banner, {attributes: true});
+        }"""
+    )
+
+
+def test_who_is_here_is_not_asked_in_a_short_session_either(
+    browser: Browser, first_start: Path, tmp_path: Path
+) -> None:
+    instance = Path(shutil.copytree(first_start, tmp_path / "instance"))
+    with serving(instance, idle_seconds=70) as site, visiting(browser, site) as visit:
+        visit.context.clock.install()
+        visit.sign_in("ada")
+        page = visit.open("/dashboard")
+        note_banner(page)
+        for step in range(20):
+            page.mouse.move(200, 200 + step)
+            visit.pass_time(5)
+            page.wait_for_function(
+                "import('/auth/client.js').then((client) => client.timeLeft() > 23_400)"
+            )
+        assert page.evaluate("window.shown") == 0
+
+        visit.pass_time(55)
+        banner(page).get_by_role("button", name="Stay signed in").press("Enter")
+        expect(banner(page)).to_be_hidden()
+        assert is_the_same(page)
+
+
+def test_the_server_is_asked_each_few_seconds_for_who_is_here(visit: Visit) -> None:
+    visit.context.clock.install()
+    visit.sign_in("ada")
+    page = visit.open("/dashboard")
+    known = page.request.get(f"{visit.site.origin}/auth/session").json()
+    asked: list[Request] = []
+
+    def answer_as_before(route: Route, request: Request) -> None:
+        asked.append(request)
+        route.fulfill(json=known)
+
+    visit.pass_time(4 * _MINUTE)
+    page.route("**/auth/session", answer_as_before)
+    for step in range(20):
+        page.mouse.move(200, 200 + step)
+        visit.pass_time(1)
+    expect(banner(page)).to_be_visible()
+    assert 3 <= len(asked) <= 5
+
+
+def test_an_end_that_could_not_be_put_off_yet_may_be_later(visit: Visit) -> None:
+    visit.context.clock.install()
+    visit.sign_in("ada")
+    page = visit.open("/dashboard")
+    visit.pass_time(4.5 * _MINUTE)
+    expect(page.locator("[aria-live=polite]")).to_contain_text("signed out soon")
+    page.route("**/auth/session", lambda route: route.abort())
+    stay = banner(page).get_by_role("button", name="Stay signed in")
+    stay.press("Enter")
+    expect(banner(page)).to_contain_text("It is not longer yet.")
+    expect(page.locator("[aria-live=polite]")).to_contain_text("It is not longer yet.")
+    expect(banner(page).get_by_role("link", name="Sign in again")).to_be_hidden()
+    expect(stay).to_be_focused()
+    page.unroute_all()
+    stay.press("Enter")
+    expect(banner(page)).to_be_hidden()
+    visit.complaints = [one for one in visit.complaints if "Failed to load" not in one]
 
 
 def test_who_stayed_away_is_told_that_it_is_over(visit: Visit) -> None:
@@ -415,10 +464,9 @@ def test_an_end_that_comes_in_any_case_is_said(
         visit.sign_in("ada")
         page = visit.open("/profile")
         visit.pass_time(59.5 * _MINUTE)
-        stay = banner(page).get_by_role("button", name="Stay signed in")
-        stay.press("Enter")
-        expect(banner(page)).to_contain_text("It could not be made longer.")
-        expect(stay).to_be_hidden()
+        expect(banner(page)).to_contain_text("It cannot be made longer.")
+        expect(page.locator("[aria-live=polite]")).to_contain_text("Sign in again")
+        expect(banner(page).get_by_role("button", name="Stay signed in")).to_be_hidden()
         banner(page).get_by_role("link", name="Sign in again").press("Enter")
         expect(title(page)).to_have_text("Is it still you?")
 
@@ -448,6 +496,58 @@ def test_the_inspector_follows_the_session(visit: Visit) -> None:
     expect(claims).to_contain_text("Ada King")  # from the server
     expect(inspector.locator("#signals")).to_contain_text("changed: name, email")
     assert is_the_same(inspector)
+
+
+def test_an_older_answer_to_the_inspector_does_not_count(visit: Visit) -> None:
+    visit.sign_in("ada")
+    inspector, form = visit.open("/session"), visit.open("/profile")
+    claims = inspector.locator("#claims")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    inspector.route(f"{visit.site.origin}/session", hold_the_first)
+    with inspector.expect_request(f"{visit.site.origin}/session"):
+        save_profile(form, "Ada Byron")
+    expect(inspector.locator("#public")).to_contain_text("Ada Byron")
+    save_profile(form, "Ada King")
+    expect(claims).to_contain_text("Ada King")
+    route, response = held[0]
+    assert "Ada Byron" in response.text()
+    with inspector.expect_event("requestfinished"):
+        route.fulfill(response=response)
+    # By the time a later request has its answer, that one has been read.
+    inspector.evaluate("fetch('/static/icon.svg').then((response) => response.text())")
+    expect(claims).to_contain_text("Ada King")
+
+
+def test_the_inspector_without_an_answer_stays_as_it_is(visit: Visit) -> None:
+    visit.sign_in("ada")
+    inspector, form = visit.open("/session"), visit.open("/profile")
+    claims = inspector.locator("#claims")
+    inspector.route(f"{visit.site.origin}/session", lambda route: route.abort())
+    with inspector.expect_event("requestfailed"):
+        save_profile(form, "Ada Byron")
+    expect(inspector.locator("#public")).to_contain_text("Ada Byron")
+    inspector.unroute_all()
+    expect(claims).to_contain_text("Ada Lovelace")
+    save_profile(form, "Ada King")
+    expect(claims).to_contain_text("Ada King")
+    visit.complaints = [one for one in visit.complaints if "Failed to load" not in one]
+
+
+def test_the_inspector_leaves_the_focus_where_it_is(visit: Visit) -> None:
+    visit.sign_in("ada")
+    inspector, form = visit.open("/session"), visit.open("/profile")
+    button = inspector.get_by_role("button", name="Put 2,000 characters in")
+    button.focus()
+    save_profile(form, "Ada King")
+    expect(inspector.locator("#claims")).to_contain_text("Ada King")
+    expect(button).to_be_focused()
 
 
 def test_the_inspector_counts(visit: Visit) -> None:

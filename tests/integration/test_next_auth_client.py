@@ -8,17 +8,15 @@ unless it is what the test is about.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from ..next_auth_site import (
-    CHROMIUM_OPTIONS,
     LOGGED,
     PREFIXES,
     VERSIONS,
@@ -27,23 +25,13 @@ from ..next_auth_site import (
     build,
     developed,
     make_site,
-    served,
+    serving,
     visiting,
 )
 from ..peers.faulty_provider import FaultyProvider
-from ..support import require_tool
 
 WRONG = "The user name or the password is not right."
 MEMBERS_ONLY = "Sign in to see this page."
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +43,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=VERSIONS)
 def site(request: pytest.FixtureRequest, builds: dict[str, Path]) -> Iterator[Site]:
     version: str = request.param
-    with served(make_site(builds[version], version, PREFIXES[version])) as running:
+    with serving(make_site(builds[version], version, PREFIXES[version])) as running:
         yield running
 
 
@@ -249,7 +237,7 @@ def test_version_4_logs_an_error_about_null_and_goes_on(
 ) -> None:
     """What it does without the hook of `make_site`."""
     site = make_site(builds["v4"], "v4", "/api/auth", hook=False)
-    with served(site), somebody(site, browser) as visitor:
+    with serving(site), somebody(site, browser) as visitor:
         visitor.opens()
         visitor.sees("Nobody is signed in")
         assert visitor.takes_trouble() == [LOGGED]
@@ -266,7 +254,7 @@ def test_a_client_that_is_not_told_a_path_uses_its_default(
 ) -> None:
     site = make_site(builds[version], version, "/api/auth")
     site.properties.clear()
-    with served(site), somebody(site, browser) as visitor:
+    with serving(site), somebody(site, browser) as visitor:
         visitor.opens("/members")
         visitor.is_on_sign_in_page(MEMBERS_ONLY)
         visitor.signs_in()
@@ -277,7 +265,7 @@ def test_at_another_path_version_4_has_to_be_told_where_to_sign_in(
     browser: Browser, builds: dict[str, Path]
 ) -> None:
     site = make_site(builds["v4"], "v4", "/auth")
-    with served(site), somebody(site, browser) as visitor:
+    with serving(site), somebody(site, browser) as visitor:
         visitor.opens("/members")
         visitor.page.wait_for_url("**/api/auth/signin?**")
         assert visitor.takes_trouble() == ["GET /api/auth/signin: 404"]
@@ -299,7 +287,7 @@ def test_behind_the_development_server_of_vite_everything_is_on_one_origin(
 ) -> None:
     """With version 5."""
     site = make_site(builds["v5"], "v5", "/api/auth")
-    with served(site), developed(site, tmp_path) as seen, somebody(seen, browser) as visitor:
+    with serving(site), developed(site, tmp_path) as seen, somebody(seen, browser) as visitor:
         visitor.opens("/members?list=new")
         visitor.is_on_sign_in_page(MEMBERS_ONLY)
         visitor.signs_in()

@@ -6,7 +6,6 @@ As in `test_next_auth_client`, with version 4 and 5 of it, and nothing else may 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,11 @@ from threading import Event
 
 import pytest
 from flask import Response, request
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from flask_jwtsession import revoke_user
 
 from ..next_auth_site import (
-    CHROMIUM_OPTIONS,
     LOGGED,
     PREFIXES,
     VERSIONS,
@@ -27,21 +25,11 @@ from ..next_auth_site import (
     Visitor,
     build,
     make_site,
-    served,
+    serving,
     visiting,
 )
-from ..support import require_tool
 
 each_version = pytest.mark.parametrize("version", VERSIONS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +41,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=VERSIONS)
 def site(request: pytest.FixtureRequest, builds: dict[str, Path]) -> Iterator[Site]:
     version: str = request.param
-    with served(make_site(builds[version], version, PREFIXES[version])) as running:
+    with serving(make_site(builds[version], version, PREFIXES[version])) as running:
         yield running
 
 
@@ -271,7 +259,7 @@ def test_a_late_answer_does_not_bring_a_session_back(
             goes_on.wait(30)
         return response
 
-    with served(site), ada_at(site, browser) as ada:
+    with serving(site), ada_at(site, browser) as ada:
         is_slow.set()
         ada.comes_back()
         assert arrived.wait(30)
@@ -323,7 +311,7 @@ def test_where_the_store_may_be_away_the_client_notices_nothing(
     browser: Browser, builds: dict[str, Path], version: str
 ) -> None:
     site = make_site(builds[version], version, PREFIXES[version], STORE_FAILURE="open")
-    with served(site), ada_at(site, browser) as ada:
+    with serving(site), ada_at(site, browser) as ada:
         site.store.refused.add("get_many")
         site.plans["ada"] = "gold"
         ada.comes_back()

@@ -8,33 +8,22 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, render_template_string
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page, Route, expect
 
 from flask_jwtsession import fresh_login_required, login_required
 
 from ..oidc_provider import OidcProvider
-from ..support import make_app, require_tool
+from ..serving.thread import served
+from ..support import make_app
 
 CLIENT_SECRET = secrets.token_urlsafe(32)
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _HERE = frozenset({"localhost", "127.0.0.1"})
 _NOTES = """
 <h1>{{ current_user.name }}'s notes, page {{ request.args.page }}</h1>
@@ -47,15 +36,6 @@ _NOTES = """
 def provider() -> Iterator[OidcProvider]:
     with OidcProvider() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 class Visit:
@@ -115,29 +95,21 @@ def served_site(
     """
     app, auth = make_app(None, **config)
     add_views(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    origin = f"http://localhost:{server.port}"
-    provider.register(
-        "app",
-        client_secret=CLIENT_SECRET,
-        redirect_uris=[f"{origin}/auth/callback/op"],
-        post_logout_redirect_uris=[f"{origin}/auth/signout/callback"],
-    )
-    auth.add_provider(
-        "op",
-        issuer=provider.issuer,
-        client_id="app",
-        client_secret=CLIENT_SECRET,
-        **(options or {}),
-    )
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(app, "localhost") as origin:
+        provider.register(
+            "app",
+            client_secret=CLIENT_SECRET,
+            redirect_uris=[f"{origin}/auth/callback/op"],
+            post_logout_redirect_uris=[f"{origin}/auth/signout/callback"],
+        )
+        auth.add_provider(
+            "op",
+            issuer=provider.issuer,
+            client_id="app",
+            client_secret=CLIENT_SECRET,
+            **(options or {}),
+        )
         yield origin
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def add_views(app: Flask) -> None:

@@ -18,7 +18,6 @@ import pytest
 import requests
 from flask import Flask, jsonify
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from flask_jwtsession import (
@@ -30,6 +29,7 @@ from flask_jwtsession import (
 )
 
 from ..oidc_provider import DEADLINE, Callback, OidcProvider, Person, Refused
+from ..serving.thread import served
 from ..support import (
     HTTPS,
     NAVIGATION,
@@ -222,20 +222,6 @@ def with_parameters(url: str, **changed: str | None) -> str:
 def code_of(response: TestResponse) -> str:
     assert response.mimetype == "application/problem+json"
     return str(response.get_json(force=True)["code"])
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The app on a free loopback port, where the provider can reach it; its origin."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 # Signing in.

@@ -7,7 +7,6 @@ The site is at ``localhost``. The same server at ``127.0.0.1`` is another site f
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,23 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from flask_jwtsession.rotation import GRACE
 
 from ..serving.pair_app import ACCESS, REFRESH, PairSite, serving_pairs
 from ..serving.site import wait_until
-from ..support import require_tool
 
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 #: Seconds.
 DAY = 86_400.0
 #: The lifetime of an access cookie that a test waits for; long enough to sign in before it is over.
@@ -47,15 +36,6 @@ READ = """
         window.answers = Promise.all(Array.from({length: count}, read));
     }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 class Visit:

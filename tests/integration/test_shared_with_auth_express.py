@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from flask_jwtsession import (
     JWTEvent,
@@ -30,19 +29,10 @@ from flask_jwtsession import (
 )
 
 from ..auth_express import BELOW, PLAIN, SECURE, AuthExpress, Site, Visitor, serving
+from ..browsers import running_browser
 from ..oidc_provider import OidcProvider, Person
-from ..support import NAVIGATION, OTHER_SECRET, SECRET, require_tool
+from ..support import NAVIGATION, OTHER_SECRET, SECRET
 
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP *.example.test 127.0.0.1",
-]
 BOTH = ["express", "flask"]
 OTHER = {"express": "flask", "flask": "express"}
 DAY = 86_400
@@ -64,11 +54,8 @@ def site(express: AuthExpress) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
+    with running_browser("--host-resolver-rules=MAP *.example.test 127.0.0.1") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

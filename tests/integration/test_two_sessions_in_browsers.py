@@ -6,7 +6,6 @@ The application is at ``localhost``. The same server at ``127.0.0.1`` is another
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, jsonify, request
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from flask_jwtsession import (
     JWTSession,
@@ -27,19 +26,10 @@ from flask_jwtsession import (
     signed_out,
 )
 
-from ..support import OTHER_SECRET, SECRET, binding_of, require_tool
+from ..serving.thread import served
+from ..support import OTHER_SECRET, SECRET, binding_of
 from ..test_bearer import BOTH, private_key
-from .test_builtin_pages import served
 
-_CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 #: Seconds: an access cookie that a test waits for, and one that none does.
 SHORT, LONG = 2, 600
 SIGNING_KEY = private_key("ES256")
@@ -47,15 +37,6 @@ PREFIXES = {"customers": "JWTSESSION", "staff": "STAFFSESSION"}
 NAMES = {"customers": "jwtsession", "staff": "staffsession"}
 ACCESS = {name: f"{own}.session-token" for name, own in NAMES.items()}
 REFRESH = {name: f"{own}.refresh-token" for name, own in NAMES.items()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = require_tool("chromium", shutil.which("chromium"), "apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS)
-        yield chromium
-        chromium.close()
 
 
 @dataclass

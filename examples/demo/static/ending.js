@@ -1,5 +1,5 @@
 /**
- * The banner in the last minute of a session.
+ * The banner near the end of a session.
  *
  * It is for who is not here: of a page that is in use, the client prolongs the session by itself. And
  * it is for the end that comes in any case.
@@ -8,59 +8,73 @@
 import { getSession, getSnapshot, subscribe, timeLeft } from "/auth/client.js";
 import { duration } from "./clock.js";
 
-const WARNING = 60_000;
-
 const banner = document.querySelector("#ending");
 const stay = document.querySelector("#ending-stay");
+const notYet = document.querySelector("#ending-yet");
 const final = document.querySelector("#ending-final");
 const announcement = document.querySelector("#announcement");
 
+/** Milliseconds: how long before the end the banner comes, and between two questions by use. */
+const WARNING = banner.dataset.warning * 1000;
+const BETWEEN_QUESTIONS = 5000;
+
 /** Whether somebody used this page since the session was last heard of. */
 let isUsed = false;
-/** The end that was asked to be put off. */
-let asked;
+/** When a later end was last asked for. */
+let asked = -Infinity;
 
 function look() {
   const left = timeLeft() ?? Infinity;
-  if (left <= WARNING && isUsed && asked !== getSnapshot().expires) {
-    prolong(); // the client would too, a little later: nobody who is here has to see the banner
-  } else if (left < WARNING) {
-    show(left);
-  } else {
+  const mayAsk = !isFinal() && performance.now() - asked >= BETWEEN_QUESTIONS;
+  if (left > WARNING) {
     hide();
+  } else if (isUsed && mayAsk) {
+    prolong(); // the client would too, a little later: nobody who is here has to see the banner
+  } else {
+    show(left);
   }
+}
+
+/** Whether this end comes in any case; the server says so with the session. */
+function isFinal() {
+  const session = getSnapshot();
+  return Boolean(session) && Date.parse(session.expires) >= Date.parse(session.latest_end);
 }
 
 function show(left) {
   document.querySelector("#ending-time").textContent = duration(left);
-  if (!banner.hidden) return;
+  if (!banner.hidden && final.hidden !== isFinal()) return;
+  const hadFocus = document.activeElement === stay;
   banner.hidden = false;
-  announcement.textContent = "You will be signed out in a minute, unless you choose to stay.";
+  final.hidden = !isFinal();
+  stay.hidden = isFinal();
+  notYet.hidden = true;
+  if (hadFocus && stay.hidden) final.querySelector("a").focus();
+  const choice = isFinal() ? "Sign in again to go on." : "You may choose to stay.";
+  announcement.textContent = `You will be signed out soon. ${choice}`;
 }
 
 function hide() {
   if (banner.hidden) return;
   const hadFocus = banner.contains(document.activeElement);
   banner.hidden = true;
-  stay.hidden = false;
-  final.hidden = true;
   announcement.textContent = getSnapshot() ? "You stay signed in." : "You are signed out.";
   if (hadFocus) document.querySelector("main").focus();
 }
 
-/** Ask for a later end, and say whether there is one. */
-async function prolong() {
-  asked = getSnapshot().expires;
+/** Ask for a later end. */
+function prolong() {
+  asked = performance.now();
   isUsed = false;
-  const session = await getSession();
-  return session?.expires !== asked;
+  return getSession();
 }
 
 stay.addEventListener("click", async () => {
-  const isLater = await prolong();
-  stay.hidden = !isLater;
-  final.hidden = isLater;
-  if (!isLater) announcement.textContent = final.textContent;
+  notYet.hidden = true;
+  await prolong();
+  // Without an answer, for one: the client asks again by itself.
+  notYet.hidden = banner.hidden || isFinal();
+  if (!notYet.hidden) announcement.textContent = notYet.textContent;
 });
 
 for (const type of ["pointermove", "pointerdown", "keydown", "wheel", "touchmove"]) {
@@ -69,6 +83,7 @@ for (const type of ["pointermove", "pointerdown", "keydown", "wheel", "touchmove
 
 subscribe(() => {
   isUsed = false;
+  asked = -Infinity;
   look();
 });
 setInterval(look, 1000);

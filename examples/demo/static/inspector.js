@@ -14,17 +14,33 @@ function showCookies() {
   document.querySelector("#readable").textContent = document.cookie || "nothing";
 }
 
+/** How often the server was asked: of two answers the later question counts. */
+let questions = 0;
+
 /** The claims have changed too, then: get them as this page has them, and put them here. */
 async function showServer(session) {
+  const question = ++questions;
   if (!session) return;
-  const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  if (!response.ok) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const html = await load();
+  if (!html || question !== questions) return;
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const focused = document.activeElement?.id;
   for (const element of document.querySelectorAll(SERVER)) {
     const newer = fresh.getElementById(element.id);
     if (newer) element.replaceWith(newer);
   }
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   count();
+}
+
+/** This page as it is now; nothing without an answer: then what is here stays. */
+async function load() {
+  try {
+    const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    return response.ok ? await response.text() : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function count() {
