@@ -183,7 +183,9 @@ function refusal({ status, value: { code = `http_${status}`, detail = code } }) 
 }
 
 function setClock(difference) {
-  if (!Number.isNaN(difference)) ahead = Math.abs(difference) < CLOCK_TOLERANCE ? 0 : difference;
+  if (Number.isNaN(difference)) return;
+  ahead = Math.abs(difference) < CLOCK_TOLERANCE ? 0 : difference;
+  latest = Date.now();
 }
 
 /* Asking. */
@@ -227,11 +229,11 @@ function learnFrom(answer) {
 function tryAgain(question) {
   const delay = Math.min(MINUTE, SECOND * 2 ** failures++);
   clearTimeout(retry);
-  const ask = () => {
+  const again = () => {
     retry = undefined;
     question();
   };
-  retry = setTimeout(ask, delay * (0.5 + Math.random() / 2));
+  retry = setTimeout(again, delay * (0.5 + Math.random() / 2));
 }
 
 /* Changing. */
@@ -328,8 +330,8 @@ function withoutHash(url) {
 /* Pages that change without a reload. */
 
 export function guardNavigation({ publicPaths = [], signInPath = `${BASE.pathname}signin` } = {}) {
-  const signIn = new URL(signInPath, location.href);
-  const open = [signIn.pathname, `${BASE.pathname}*`, ...publicPaths];
+  const page = new URL(signInPath, location.href);
+  const open = [page.pathname, `${BASE.pathname}*`, ...publicPaths];
   const isGuarded = () => isOn && !open.some((pattern) => covers(pattern, location.pathname));
   let isOn = true;
   let isChecking = false;
@@ -344,8 +346,8 @@ export function guardNavigation({ publicPaths = [], signInPath = `${BASE.pathnam
     const isOut = (await getStatus()) === null;
     isChecking = false;
     if (isOut && isGuarded()) {
-      signIn.searchParams.set("callbackUrl", location.pathname + location.search + location.hash);
-      location.replace(signIn); // Back leads to the page before, and not here once more
+      page.searchParams.set("callbackUrl", location.pathname + location.search + location.hash);
+      location.replace(page); // Back leads to the page before, and not here once more
     }
   }
 

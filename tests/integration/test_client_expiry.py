@@ -279,6 +279,16 @@ def test_a_clock_that_is_set_back_while_the_page_is_open_puts_nothing_off(
         tab.sees("Ada")
 
 
+def test_a_clock_that_is_set_back_is_noticed_once(chromium: Chromium) -> None:
+    with visiting(chromium) as (person, _):
+        tab = person.tab()
+        person.passes(10)
+        person.sets_the_clock(later_by=-HOUR)
+        tab.calls(ASKING)
+        left = tab.calls("(client) => client.timeLeft()")
+        assert left == pytest.approx(MAX_AGE * 1000, abs=20_000)
+
+
 @pytest.mark.parametrize("seconds", [30, HOUR])
 def test_a_clock_that_is_set_back_hides_no_sign_out(chromium: Chromium, seconds: int) -> None:
     with visiting(chromium) as (person, site):
