@@ -9,6 +9,7 @@ from .lifecycle.binding import Binding
 from .lifecycle.load import load_with_user
 from .lifecycle.state import RequestSession
 from .session import UNKNOWN
+from .targets import on_this_host
 
 # What could end the element, begin another or a comment, or end a line of a script. JSON means the
 # same without them.
@@ -21,8 +22,7 @@ def script_tags(state: RequestSession, *, nonce: str | None) -> Markup:
     """Two elements: the session as JSON, which is no script, and the client, which reads it."""
     binding = state.binding
     state.is_for_one = True
-    # Two slashes, from a SCRIPT_NAME that a client could set, would name another host.
-    url = "/" + url_for(f"{binding.blueprint}.client").lstrip("/")
+    url = on_this_host(url_for(f"{binding.blueprint}.client"))
     attribute = Markup("") if nonce is None else Markup(' nonce="{}"').format(nonce)
     session = load_with_user(state)
     tags = _CLIENT.format(url=url, nonce=attribute)

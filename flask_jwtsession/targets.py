@@ -30,10 +30,16 @@ def page_path(binding: Binding, page: str, **parameters: str | None) -> str:
         path = url_for(f"{binding.blueprint}.{page.replace('_', '')}")
     else:
         path = request.script_root + own
-    # Two slashes, from a SCRIPT_NAME that a client could set, would name another host.
-    path = "/" + path.lstrip("/")
+    path = on_this_host(path)
     pairs = urlencode({name: value for name, value in parameters.items() if value is not None})
     return f"{path}{'&' if '?' in path else '?'}{pairs}" if pairs else path
+
+
+def on_this_host(path: str) -> str:
+    """``path`` with one slash at its beginning. Two, from a SCRIPT_NAME that a client could set,
+    would name another host.
+    """
+    return "/" + path.lstrip("/")
 
 
 def absolute(binding: Binding, target: str) -> str:
