@@ -6,6 +6,7 @@ import hmac
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from .base import LARGEST_SKEW, Store
@@ -35,12 +36,8 @@ def open_store(choice: str, folder: str, clock: Callable[[], float]) -> Store:
         file = Path(folder) / SQLITE_FILE
         _require_writable(file)
         return SQLiteStore(file, clock)
-    try:
-        import redis as _  # noqa: F401 - only whether it is there
-    except ImportError:
-        raise ValueError(
-            "Redis needs the package redis: pip install 'flask-jwtsession[redis]'"
-        ) from None
+    if find_spec("redis") is None:
+        raise ValueError("Redis needs the package redis: pip install 'flask-jwtsession[redis]'")
     from .redis import RedisStore
 
     return RedisStore(choice)
