@@ -7,7 +7,7 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 SOURCES := flask_jwtsession tests examples docs/conf.py
 
-.PHONY: demo test coverage lint docs bench clean
+.PHONY: demo test coverage matrix lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m examples.demo
@@ -19,11 +19,16 @@ test: $(VENV)/.installed-test
 coverage: $(VENV)/.installed-test
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
+# The same tests with every Python that is there, and with the oldest versions of what is needed.
+matrix: $(VENV)/.installed-test
+	$(BIN)/python -m tests.packaging -n $(WORKERS) --dist worksteal
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes flask_jwtsession --ignoreexternal
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
@@ -32,16 +37,16 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) docs/_build
+	rm -rf $(VENV) build docs/_build
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet -e .
+	$(BIN)/pip install --quiet -e '.[oauth]'
 	touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed
-	$(BIN)/pip install --quiet --group $*
+	$(BIN)/pip install --quiet -e '.[async,oauth,redis]' --group $*
 	touch $@

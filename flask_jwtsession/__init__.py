@@ -1,5 +1,6 @@
 """Sign-in for Flask without a session database: the session is an encrypted JWT cookie."""
 
+from .config import DEFAULT_PREFIX as _DEFAULT_PREFIX
 from .exceptions import (
     ConfigError,
     InsecureTransport,
@@ -15,7 +16,6 @@ from .exceptions import (
     TokenInvalid,
     UpdateRefused,
 )
-from .extension import DEFAULT_PREFIX as _DEFAULT_PREFIX
 from .extension import JWTSession
 from .guards import Guards as _Guards
 from .session import Account, JWTEvent, Session, Trigger

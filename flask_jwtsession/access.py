@@ -65,6 +65,7 @@ class Access:
         profile: Mapping[str, Any] | None = None,
         claims: Mapping[str, Any] | None = None,
         refresh_claims: Mapping[str, Any] | None = None,
+        fresh: bool = True,
     ) -> Session:
         """Sign a person in, and return their session.
 
@@ -79,6 +80,8 @@ class Access:
         :param claims: more claims for the token
         :param refresh_claims: claims of the refresh token, with ``JWTSESSION_REFRESH_COOKIE``:
             what the ``reauth_callback`` needs besides ``sub``
+        :param fresh: False for somebody who did not prove just now who they are, because they are
+            still signed in to something else, say: every ``fresh_login_required`` asks them to
         :raises SignInRefused: the ``sign_in_callback`` or the jwt callback refused; or the request
             brings its token in a header, and gets no cookie
         :raises ConfigError: there is no ``reauth_callback`` though ``JWTSESSION_REFRESH_COOKIE`` is
@@ -95,6 +98,7 @@ class Access:
             profile=profile,
             claims=claims,
             refresh_claims=refresh_claims,
+            fresh=fresh,
         )
 
     @_naming_instance

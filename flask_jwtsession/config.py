@@ -22,6 +22,9 @@ from .stores import Store
 from .tokens.claims import Lifetimes, Parties
 from .tokens.signing_keys import SigningKey
 
+#: Of the configuration keys of the instance that the names of the module belong to.
+DEFAULT_PREFIX = "JWTSESSION"
+
 _DAY = 86_400
 _MAX_COOKIE_AGE = 400 * _DAY  # browsers keep no cookie longer (RFC 6265bis section 5.5)
 _COOKIE_AGE = values.seconds(least=1, most=_MAX_COOKIE_AGE)
@@ -76,7 +79,7 @@ class Settings:
 
 
 def read_settings(
-    config: Mapping[str, Any], environment: Mapping[str, str], *, prefix: str = "JWTSESSION"
+    config: Mapping[str, Any], environment: Mapping[str, str], *, prefix: str = DEFAULT_PREFIX
 ) -> Settings:
     """Read and check the keys ``<prefix>_…`` of a Flask configuration.
 

@@ -12,7 +12,7 @@ from .tokens.signing_keys import SigningKey
 
 _MIN_SECRET_BYTES = 32
 _MIN_DIFFERENT_BYTES = 8
-_HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_HOW_TO_MAKE_ONE = "flask jwtsession secret"
 
 
 def read_secrets(keys: Keys, environment: Mapping[str, str]) -> tuple[bytes, ...]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from .awaiting import as_sync
 from .cli import make_commands
-from .config import Settings, read_settings
+from .config import DEFAULT_PREFIX, Settings, read_settings
 from .endpoints import make_blueprint
 from .exceptions import ConfigError
 from .guards import Guards
@@ -24,14 +24,13 @@ from .lifecycle.callbacks import Callbacks
 from .lifecycle.csrf import token_for_page
 from .lifecycle.load import loaded_user
 from .lifecycle.save import after_request
+from .providers import missing_library
 
 if TYPE_CHECKING:  # imported when the first provider is added
     from .providers.provider import Provider
     from .providers.settings import Registration
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT_PREFIX = "JWTSESSION"
 
 
 class JWTSession(Guards):
@@ -147,6 +146,12 @@ class JWTSession(Guards):
         """
         from .providers.registration import register
 
+        if library := missing_library():
+            raise ConfigError(
+                f"add_provider({name!r})",
+                f"the package {library} is not installed; providers need the extra oauth: "
+                "pip install 'flask-jwtsession[oauth]'",
+            )
         registration = register(
             name,
             preset=preset,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from signal import SIG_IGN, SIGINT, default_int_handler, getsignal
+from signal import signal as on_signal
 from typing import Any
 
 import pytest
@@ -40,6 +42,11 @@ SIGNALS = (
     session_revoked,
     session_rejected,
 )
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every server that they
+# start would inherit that.
+if getsignal(SIGINT) is SIG_IGN:
+    on_signal(SIGINT, default_int_handler)
 
 # How long an example takes is the machine's affair; no test asserts a time.
 settings.register_profile(

@@ -533,7 +533,7 @@ def test_those_of_the_refresh_secret_are_so_too(config: dict[str, Any], fallback
 
 
 def test_sec_050_no_secret_at_all_is_an_error_that_says_how_to_make_one() -> None:
-    with pytest.raises(ConfigError, match="token_urlsafe") as caught:
+    with pytest.raises(ConfigError, match="flask jwtsession secret") as caught:
         read_settings({"SECRET_KEY": None}, {})
     assert caught.value.key == "JWTSESSION_SECRET"
 

@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import fresh_login_required
+from flask_jwtsession import fresh_login_required, login_required, sign_in
 
 from .browsing import problem_code
 from .integration.provider_sign_in import Browser, make_application
@@ -177,3 +177,52 @@ def test_a_password_is_as_fresh_as_its_sign_in(clock: Clock) -> None:
     assert client.get("/vault", headers=headers).status_code == 200
     clock.advance(901)
     assert client.get("/vault", headers=headers).status_code == 302
+
+
+def who_is_let_in(**config: Any) -> tuple[int, ...]:
+    """The statuses of a page for anybody and of one for those who just signed in, for somebody who
+    was signed in without having proved who they are; and of the latter after they did.
+    """
+    app, auth = make_app(Clock(), **config)
+
+    @auth.reauth_callback
+    def again(claims: dict[str, Any]) -> dict[str, Any]:
+        return {"name": "Ada"}
+
+    def take_over() -> str:
+        sign_in({"id": "u1"}, fresh="known" in request.args)
+        return ""
+
+    app.add_url_rule("/take-over", "take_over", take_over)
+    app.add_url_rule("/any", "any", login_required(lambda: ""))
+    app.add_url_rule("/fresh", "fresh", fresh_login_required(max_age=999_999_999)(lambda: ""))
+    client = app.test_client()
+    client.get("/take-over")
+    statuses = [client.get(path).status_code for path in ("/any", "/fresh")]
+    client.get("/take-over?known")
+    return (*statuses, client.get("/fresh").status_code)
+
+
+@pytest.mark.parametrize("config", [{}, {"TOKEN_FORMAT": "signed"}, {"REFRESH_COOKIE": True}])
+def test_who_is_taken_over_from_something_else_is_not_fresh(config: dict[str, Any]) -> None:
+    assert who_is_let_in(**config) == (200, 401, 200)
+
+
+def test_not_being_fresh_outlives_the_access_cookie(clock: Clock) -> None:
+    app, auth = make_app(clock, REFRESH_COOKIE=True, MAX_AGE=60)
+
+    @auth.reauth_callback
+    def again(claims: dict[str, Any]) -> dict[str, Any]:
+        return {"name": "Ada"}
+
+    def take_over() -> str:
+        sign_in({"id": "u1"}, fresh=False)
+        return ""
+
+    app.add_url_rule("/take-over", "take_over", take_over)
+    app.add_url_rule("/fresh", "fresh", fresh_login_required(max_age=999_999_999)(lambda: ""))
+    client = app.test_client()
+    client.get("/take-over")
+    clock.advance(61)
+    response = client.get("/fresh")
+    assert (response.status_code, problem_code(response)) == (401, "fresh_login_required")

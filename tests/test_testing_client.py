@@ -194,16 +194,6 @@ def test_who_is_not_fresh_is_asked_to_sign_in_again(client: JWTSessionClient) ->
     assert client.get("/fresh").text == "fresh"
 
 
-def test_who_is_not_fresh_is_still_signed_in_with_an_absolute_lifetime() -> None:
-    app, _ = make_app(ABSOLUTE_MAX_AGE=3600)
-    client = JWTSessionClient(app)
-    with stopped_clock(app) as clock:
-        session = client.sign_in(ADA, fresh=False)
-        assert session.expires is not None
-        assert abs(session.expires.timestamp() - (clock.now + 1800)) <= 1
-        assert client.get("/").text == "Ada"
-
-
 def test_a_client_without_cookies_cannot_sign_in(app: Flask) -> None:
     with pytest.raises(TypeError, match="use_cookies"):
         JWTSessionClient(app, use_cookies=False).sign_in(ADA)

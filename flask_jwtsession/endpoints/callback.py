@@ -8,6 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..answers import page, refusal
 from ..exceptions import ProviderError, SessionTooLarge, SignInRefused
 from ..lifecycle.binding import Binding
+from ..lifecycle.load import AUTHENTICATED_AT
 from ..lifecycle.reauth import peek
 from ..lifecycle.sign_in import sign_in as begin_session
 from ..lifecycle.state import RequestSession, state_of
@@ -58,7 +59,7 @@ def finish(binding: Binding, provider: str) -> Response:
             profile=arrival.person.profile,
             claims=None,
             private={
-                "authenticated_at": arrival.authenticated_at,
+                AUTHENTICATED_AT: arrival.authenticated_at,
                 "provider_session": arrival.session_id,
             },
             started=started,

@@ -23,6 +23,10 @@ from .verify import send_pending
 
 _log = logging.getLogger("flask_jwtsession")
 
+#: The member of our own block that says when a person proved who they are, where that was not when
+#: the session began; None if nobody knows.
+AUTHENTICATED_AT = "authenticated_at"
+
 # What the default public session shows of the claims.
 _USER_CLAIMS = {"name": "name", "email": "email", "image": "picture"}
 
@@ -101,7 +105,7 @@ def authenticated_at(state: RequestSession) -> float | None:
     token = state.token
     if token is None:
         return None
-    moment = token.private.get("authenticated_at", token.claims.get("auth_time"))
+    moment = token.private.get(AUTHENTICATED_AT, token.claims.get("auth_time"))
     return moment if type(moment) in (int, float) and abs(moment) < MAX_TIME else None
 
 

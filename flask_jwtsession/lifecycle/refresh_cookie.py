@@ -119,7 +119,8 @@ def _accepted(
         return accepted
     for value in values:
         try:
-            accepted.append(_read(state.binding, tokens, lifetimes, value))
+            payload, claims = read_claims(tokens, value)
+            accepted.append(checked(state.binding, lifetimes, payload, claims))
         except TokenExpired as error:
             state.expired = expired_token(error, state.binding.clock())
             reject(state, error.reason)
@@ -130,8 +131,13 @@ def _accepted(
     return accepted
 
 
-def _read(binding: Binding, tokens: EncryptedTokens, lifetimes: Lifetimes, value: str) -> Token:
-    payload, claims = read_claims(tokens, value)
+def checked(
+    binding: Binding, lifetimes: Lifetimes, payload: bytes, claims: dict[str, Any]
+) -> Token:
+    """The refresh token that says ``claims``, after every rule but revocation and rotation.
+
+    Raises :exc:`TokenInvalid` and :exc:`TokenExpired`.
+    """
     times = check_times(claims, lifetimes, binding.clock())
     if binding.clock() >= times.expires:  # in the leeway: nothing could be issued any more
         raise TokenExpired("expired", claims)

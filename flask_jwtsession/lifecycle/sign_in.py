@@ -15,7 +15,7 @@ from ..tokens.claims import PRIVATE, new_session_id, put_back_reserved, subject
 from . import csrf, refresh_cookie, renewal, standing
 from .callbacks import require_mapping, running_callback
 from .change import anonymous_id, begin, changing, end_session, to_end
-from .load import public_session
+from .load import AUTHENTICATED_AT, public_session
 from .reauth import require_callback
 from .state import RequestSession
 from .verify import BEARER
@@ -33,6 +33,7 @@ def sign_in(
     private: Mapping[str, Any] | None = None,
     started: float | None = None,
     refresh_claims: Mapping[str, Any] | None = None,
+    fresh: bool = True,
 ) -> Session:
     """Begin a session for ``user``; see :func:`flask_jwtsession.sign_in`.
 
@@ -64,7 +65,8 @@ def sign_in(
         before = to_end(state), state.session
         if started is None:
             started = state.binding.moment()
-        new = _new_session(state, user, account, profile, claims, private or {}, started)
+        private = {**(private or {}), **({} if fresh else {AUTHENTICATED_AT: None})}
+        new = _new_session(state, user, account, profile, claims, private, started)
         session = begin(state, *new, refresh_claims=refresh_claims or {})
         previous = end_session(state, *before)
         csrf.renew(state)

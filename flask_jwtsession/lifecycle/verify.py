@@ -145,7 +145,16 @@ def read_claims(tokens: TokenFormat, value: str) -> tuple[bytes, dict[str, Any]]
 def _read(
     binding: Binding, tokens: TokenFormat, value: str, *, in_header: bool = False
 ) -> tuple[Token, Times]:
-    payload, claims = read_claims(tokens, value)
+    return checked(binding, *read_claims(tokens, value), in_header=in_header)
+
+
+def checked(
+    binding: Binding, payload: bytes, claims: dict[str, Any], *, in_header: bool = False
+) -> tuple[Token, Times]:
+    """The token that says ``claims``, and its times, after every rule but revocation.
+
+    Raises :exc:`TokenInvalid` and :exc:`TokenExpired`.
+    """
     # First: what is no session here has no end that anybody is told of.
     binding.settings.parties.check(claims)
     private = claims.get(PRIVATE)

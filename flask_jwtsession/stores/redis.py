@@ -132,6 +132,15 @@ class RedisStore(Store):
     def close(self) -> None:
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
+    def eviction_policy(self) -> str | None:
+        """What it does when its memory is full, its ``maxmemory-policy``; None if it does not say.
+
+        :raises StoreUnavailable: it cannot be asked
+        """
+        with self._asking():
+            policy = self._redis.info("memory").get("maxmemory_policy")
+        return policy if isinstance(policy, str) else None
+
     @contextmanager
     def _asking(self) -> Iterator[None]:
         if time.monotonic() < self._resting_until:

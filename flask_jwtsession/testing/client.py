@@ -10,6 +10,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from ..config import DEFAULT_PREFIX
 from ..cookies import Cookie, candidates
 from ..exceptions import TokenInvalid
 from ..lifecycle import sign_in as beginning
@@ -22,10 +23,6 @@ from .flaws import FLAWS, Flaw, spoiled
 
 if TYPE_CHECKING:
     from ..extension import JWTSession
-
-_DEFAULT_PREFIX = "JWTSESSION"
-# Longer than any max_age that fresh_login_required() takes.
-_LONG_AGO = 1_000_000_000
 
 
 class JWTSessionClient(FlaskClient):
@@ -62,17 +59,10 @@ class JWTSessionClient(FlaskClient):
         """Sign ``user`` in, as :func:`flask_jwtsession.sign_in` does: the application's callbacks
         decide over it, its signals are sent, and the session that was there is replaced.
 
-        :param fresh: with False the person signed in too long ago for every
-            ``fresh_login_required``: half of ``JWTSESSION_ABSOLUTE_MAX_AGE`` ago, or 31 years if
-            there is none. Every ``revoke_user`` for them since then counts
+        :param fresh: with False every ``fresh_login_required`` asks the person to sign in once more
         :raises SignInRefused: a callback refused
         """
         with self._request(auth, base_url) as state:
-            binding = state.binding
-            started = binding.moment()
-            if not fresh:
-                absolute = binding.settings.lifetimes.absolute_max_age
-                started = max(0.0, started - (_LONG_AGO if absolute is None else absolute / 2))
             session = beginning.sign_in(
                 state,
                 user,
@@ -80,7 +70,7 @@ class JWTSessionClient(FlaskClient):
                 profile=profile,
                 claims=claims,
                 refresh_claims=refresh_claims,
-                started=started,
+                fresh=fresh,
             )
             self._take(state.lines)
         return session
@@ -190,4 +180,4 @@ def _session_of(state: RequestSession) -> Session:
 
 
 def _prefix_of(auth: JWTSession | None) -> str:
-    return _DEFAULT_PREFIX if auth is None else auth.config_prefix
+    return DEFAULT_PREFIX if auth is None else auth.config_prefix

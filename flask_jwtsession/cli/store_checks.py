@@ -1,0 +1,142 @@
+"""Whether the store is one for production, and there."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from ..exceptions import StoreUnavailable
+from ..lifecycle.binding import Binding
+from ..stores import Store, entry_name
+from .revoking import refuse_as_root
+
+# File systems on other machines, where SQLite's locks and its write-ahead file do not work.
+_NETWORK = re.compile(
+    r"nfs4?|cifs|smb3|smbfs|9p|afs|ceph|glusterfs|lustre|fuse\.(sshfs|s3fs|gcsfuse|ceph)"
+)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def store_findings(binding: Binding) -> Iterator[tuple[str, str]]:
+    """``"ok"``, ``"warning"`` or ``"PROBLEM"``, and a text."""
+    settings = binding.settings
+    key = f"{settings.config_prefix}_STORE"
+    if settings.store is None:
+        yield (
+            "warning",
+            f"{key} is None: a session cannot be revoked, and a copied cookie is good after its "
+            "sign-out.",
+        )
+        return
+    if not binding.store.is_shared:
+        yield (
+            "PROBLEM",
+            f"{key} is the memory of one process: the other workers do not learn of a sign-out.",
+        )
+        return
+    if settings.store_failure == "open":
+        yield (
+            "warning",
+            f"{settings.config_prefix}_STORE_FAILURE is 'open': while the store is away, revoked "
+            "sessions are served.",
+        )
+    url = settings.store if isinstance(settings.store, str) else ""
+    path = getattr(binding.store, "path", None)
+    if url == "sqlite" and isinstance(path, Path):
+        yield from _file_findings(path)
+    elif "://" in url:
+        yield from _redis_findings(url, binding.store)
+    yield from _round_trip(binding.store)
+
+
+def _file_findings(path: Path) -> Iterator[tuple[str, str]]:
+    kind = file_system_of(path)
+    if kind is not None and _NETWORK.fullmatch(kind):
+        yield (
+            "PROBLEM",
+            f"{path} is on a file system of another machine ({kind}), where SQLite does not work. "
+            "Take Redis, or an instance folder on a disk of this one.",
+        )
+    else:
+        yield (
+            "ok",
+            f"SQLite, for all processes of this machine ({path}). Several machines need Redis.",
+        )
+
+
+def file_system_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """What the kernel calls the file system that ``path`` is on; None where nobody says."""
+    try:
+        lines = mounts.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    real = os.path.realpath(path)
+    found: tuple[int, str] | None = None
+    for line in lines:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        where = fields[1].replace("\\040", " ").rstrip("/")
+        # Of two at one place the later one hides the other.
+        if f"{real}/".startswith(f"{where}/") and (found is None or len(where) >= found[0]):
+            found = len(where), fields[2]
+    return None if found is None else found[1]
+
+
+def _redis_findings(url: str, store: Store) -> Iterator[tuple[str, str]]:
+    parts = urlsplit(url)
+    is_local = parts.scheme == "unix" or (
+        "+sentinel" not in parts.scheme and parts.hostname in _LOOPBACK
+    )
+    if is_local:
+        yield "ok", "Redis on this machine. Other machines need a Redis that they all reach."
+    elif parts.scheme.startswith("rediss"):
+        yield "ok", "Redis over TLS, for all machines"
+    else:
+        yield (
+            "warning",
+            "Redis without TLS on another machine: whoever is on that network can end sessions, "
+            "and bring ended ones back. Take rediss://.",
+        )
+    if not is_local and parts.password is None and "password=" not in parts.query:
+        yield "warning", "Redis without a password on another machine."
+    policy = getattr(store, "eviction_policy", lambda: None)
+    try:
+        name = policy()
+    except StoreUnavailable:
+        return  # which the round trip tells
+    if name not in (None, "noeviction"):
+        yield (
+            "PROBLEM",
+            f"Redis forgets entries when it is full (maxmemory-policy is {name}), and with them "
+            "what was revoked. Set it to noeviction.",
+        )
+
+
+def _round_trip(store: Store) -> Iterator[tuple[str, str]]:
+    try:
+        refuse_as_root(store)
+    except click.ClickException as error:
+        yield "warning", f"not tried: {error.message}"
+        return
+    key, value = entry_name(secrets.token_bytes(16), "check"), b"check"
+    started = time.perf_counter()
+    try:
+        store.put(key, value, 60)
+        found = store.get_many([key])
+        store.delete(key)
+    except StoreUnavailable as error:
+        yield "PROBLEM", f"it cannot be used: {error}"
+        return
+    took = (time.perf_counter() - started) * 1000
+    if found != [value]:
+        yield "PROBLEM", "what is written is not there a moment later: a replica that lags?"
+    else:
+        yield "ok", f"written, read and deleted in {took:.1f} ms"
