@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from flask_jwtsession.exceptions import StoreUnavailable
 from flask_jwtsession.stores.memory import MemoryStore
 
-from .support import Clock
-
 
 class FaultyStore(MemoryStore):
     """Counts its calls, from 1, and does to each what a test wants.
@@ -21,7 +19,7 @@ class FaultyStore(MemoryStore):
     :ivar each_time: the same for every call
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self.calls: list[str] = []
         self.refused: set[int | str] = set()

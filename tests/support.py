@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_jwtsession import JWTSession
+from flask_jwtsession import JWTSession, testing
 from flask_jwtsession.lifecycle.binding import Binding
 
 SECRET = "a test secret, 0123456789 abcdefghij"
@@ -31,17 +31,11 @@ HTTPS = "https://app.test"
 VECTORS = Path(__file__).parent / "vectors"
 
 
-class Clock:
-    """Time that stands still until a test moves it; epoch seconds."""
+class Clock(testing.Clock):
+    """Time that stands still until a test moves it, from a day that every test knows."""
 
     def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+        super().__init__(now)
 
 
 @dataclass

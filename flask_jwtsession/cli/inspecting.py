@@ -285,4 +285,4 @@ def _listed(names: list[str]) -> str:
 
 def _printable(text: str) -> str:
     """``text`` without what would move a terminal's cursor, or turn its line around."""
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)

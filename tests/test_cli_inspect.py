@@ -1,0 +1,419 @@
+"""``flask jwtsession inspect``: what a cookie says, and why it is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from flask_jwtsession import (
+    Account,
+    JWTSession,
+    create_token,
+    current_session,
+    revoke_session,
+    sign_out,
+)
+from flask_jwtsession.cli.inspecting import REASONS
+from flask_jwtsession.testing import Flaw, JWTSessionClient, stopped_clock
+
+from .faulty_store import FaultyStore
+from .forged_signatures import OURS
+from .support import OTHER_SECRET, SECRET, VECTORS, claims_at, seal
+from .test_docs import rejection_reasons
+
+ADA = {"id": 1, "name": "Ada", "email": "ada@example.com"}
+NAME = "jwtsession.session-token"
+ACCOUNT = Account(
+    provider="google",
+    type="oidc",
+    provider_account_id="42",
+    access_token="access-token-of-ada",
+    refresh_token="refresh-token-of-ada",
+    id_token="id-token-of-ada",
+    expires_at=1.0e10,
+)
+
+
+def make_app(**config: Any) -> Flask:
+    app = Flask(__name__)
+    app.config.update(JWTSESSION_SECRET=SECRET, JWTSESSION_STORE="memory")
+    app.config.update({f"JWTSESSION_{name}": value for name, value in config.items()})
+    JWTSession(app)
+    app.add_url_rule("/", "who", lambda: str(current_session.token.get("name", "nobody")))
+    return app
+
+
+@pytest.fixture
+def app() -> Flask:
+    return make_app()
+
+
+def run(app: Flask, pasted: str | bytes, *arguments: str) -> Result:
+    return app.test_cli_runner().invoke(args=["jwtsession", "inspect", *arguments], input=pasted)
+
+
+def cookies_of(client: JWTSessionClient, name: str = NAME) -> dict[str, str]:
+    names = [name, *(f"{name}.{number}" for number in range(5))]
+    found = {one: client.get_cookie(one) for one in names}
+    return {one: cookie.value for one, cookie in found.items() if cookie is not None}
+
+
+def header_of(client: JWTSessionClient, name: str = NAME) -> str:
+    return "; ".join(f"{one}={value}" for one, value in cookies_of(client, name).items())
+
+
+def signed_in(app: Flask, **options: Any) -> str:
+    """The Cookie header of Ada."""
+    client = JWTSessionClient(app)
+    client.sign_in(ADA, **options)
+    return header_of(client)
+
+
+def claims_in(result: Result) -> dict[str, Any]:
+    match = re.search(r"^Claims\n((?:  .*\n)+)", result.stdout, re.MULTILINE)
+    assert match is not None, result.output
+    claims: dict[str, Any] = json.loads(match[1])
+    return claims
+
+
+def row(result: Result, title: str) -> str:
+    (found,) = re.findall(rf"^{title} +(.*)$", result.stdout, re.MULTILINE)
+    return str(found)
+
+
+def assert_accepted(result: Result) -> None:
+    assert result.exit_code == 0, result.output
+    assert row(result, "Result").startswith("accepted.")
+
+
+def assert_refused(result: Result, reason: str) -> None:
+    assert result.exit_code == 1, result.output
+    assert row(result, "Result").startswith(f"refused: {reason}. {REASONS[reason]}"), result.output
+
+
+# What is accepted
+
+
+def test_a_session_is_shown(app: Flask) -> None:
+    with stopped_clock(app, 1_800_000_000) as clock:
+        cookie = signed_in(app, claims={"role": "admin"})
+        clock.advance(7200)
+        result = run(app, cookie)
+    assert_accepted(result)
+    assert row(result, "What") == f"cookie {NAME}"
+    assert '"alg": "dir", "enc": "A256CBC-HS512"' in row(result, "Header")
+    assert re.match(
+        rf"{len(cookie) - len(NAME) - 1} characters, 1 cookie; 7168 are", row(result, "Size")
+    )
+    assert row(result, "Signed in") == "2027-01-15 08:00:00 UTC, 2 hours ago"
+    assert row(result, "Issued") == "2027-01-15 08:00:00 UTC, 2 hours ago"
+    assert row(result, "Expires") == "2027-02-14 08:00:00 UTC, in 29 days"
+    claims = claims_in(result)
+    assert (claims["sub"], claims["name"], claims["role"]) == ("1", "Ada", "admin")
+
+
+def test_the_end_is_the_one_that_counts() -> None:
+    app = make_app(ABSOLUTE_MAX_AGE=3600)
+    with stopped_clock(app, 1_800_000_000):
+        result = run(app, signed_in(app))
+    assert row(result, "Expires").endswith("in 1 hour")
+
+
+def test_of_chunks_it_says_how_many(app: Flask) -> None:
+    result = run(app, signed_in(app, claims={"notes": "x" * 4500}))
+    assert_accepted(result)
+    assert row(result, "What") == f"cookie {NAME} in 2 chunks"
+    assert "2 cookies" in row(result, "Size")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("{cookie}", id="pairs"),
+        pytest.param("Cookie: {cookie}", id="header"),
+        pytest.param("cookie: a=1; {cookie}; b=2\n", id="header with others"),
+        pytest.param("> Cookie: {cookie}\r\n", id="curl"),
+        pytest.param("Set-Cookie: {cookie}; Max-Age=5; Path=/; HttpOnly; SameSite=Lax", id="set"),
+        pytest.param("< set-cookie: {cookie}; Path=/\r\n< date: today\r\n", id="set by curl"),
+        pytest.param("{tabbed}\tlocalhost\t/\t2026-01-01\t800\t✓\t\tLax\n", id="browser's table"),
+        pytest.param("{token}", id="token"),
+        pytest.param("\n  {token}  \n\n", id="token and space"),
+        pytest.param("Bearer {token}", id="credentials"),
+        pytest.param("Authorization: Bearer {token}", id="authorization"),
+    ],
+)
+def test_it_takes_what_people_paste(app: Flask, form: str) -> None:
+    cookie = signed_in(app)
+    token = cookie.partition("=")[2]
+    result = run(app, form.format(cookie=cookie, token=token, tabbed=f"{NAME}\t{token}"))
+    assert_accepted(result)
+    assert claims_in(result)["name"] == "Ada"
+
+
+def test_chunks_of_a_response_are_put_together(app: Flask) -> None:
+    def sign_in_large() -> str:
+        from flask_jwtsession import sign_in
+
+        sign_in(ADA, claims={"notes": "x" * 4500})
+        return ""
+
+    app.add_url_rule("/large", "large", sign_in_large)
+    response: TestResponse = app.test_client().get("/large")
+    lines = [f"Set-Cookie: {line}" for line in response.headers.getlist("Set-Cookie")]
+    assert len(lines) == 2
+    assert_accepted(run(app, "\n".join(reversed(lines))))
+
+
+def test_a_token_without_a_name_is_found_out_by_its_key(app: Flask) -> None:
+    client = JWTSessionClient(app)
+    client.sign_in(ADA, base_url="https://app.test")
+    cookie = client.get_cookie(f"__Host-{NAME}", domain="app.test")
+    assert cookie is not None
+    result = run(app, cookie.value)
+    assert_accepted(result)
+    assert row(result, "What") == f"token of the cookie __Host-{NAME}"
+
+
+def test_both_cookies_of_a_pair_are_shown() -> None:
+    app = make_app(REFRESH_COOKIE=True)
+    app.extensions["jwtsession"]["JWTSESSION"].callbacks.reauth = lambda claims: claims
+    client = JWTSessionClient(app)
+    client.sign_in(ADA, refresh_claims={"device": "laptop"})
+    of_refresh = header_of(client, "jwtsession.refresh-token")
+    result = run(app, f"{header_of(client)}; {of_refresh}")
+    assert result.exit_code == 0
+    assert result.stdout.count("accepted.") == 2
+    assert '"device": "laptop"' in result.stdout
+    assert_accepted(run(app, of_refresh.partition("=")[2]))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
+def test_a_signed_token_is_shown(algorithm: str) -> None:
+    keys = {} if algorithm == "HS256" else {"SIGNING_KEY": OURS[algorithm].pem}
+    app = make_app(TOKEN_FORMAT="signed", ISSUER="https://app.test", AUDIENCE="orders", **keys)
+    result = run(app, signed_in(app))
+    assert_accepted(result)
+    assert f'"alg": "{algorithm}"' in row(result, "Header")
+    assert claims_in(result)["aud"] == "orders"
+
+
+def test_a_bearer_token_is_good_in_a_header_and_not_in_a_cookie() -> None:
+    app = make_app(TOKEN_LOCATIONS=["cookie", "header"])
+    with app.test_request_context():
+        token = create_token(ADA)
+    assert_accepted(run(app, token))
+    assert_accepted(run(app, f"Authorization: Bearer {token}"))
+    assert_refused(run(app, f"{NAME}={token}"), "location")
+
+
+def test_a_session_of_auth_js_is_shown() -> None:
+    vectors = json.loads((VECTORS / "authjs_tokens.json").read_text())["vectors"]
+    vector = next(one for one in vectors if one["name"] == "v5-default-basic")
+    app = make_app(SECRET=vector["secrets"][0], COOKIE_PREFIX="authjs")
+    with stopped_clock(app, vector["claims"]["iat"]):
+        result = run(app, f"{vector['salt']}={vector['token']}")
+    assert_accepted(result)
+    assert claims_in(result) == vector["claims"]
+    assert row(result, "Signed in") == "not said"
+
+
+# What is refused, and why
+
+
+def test_every_reason_has_an_explanation() -> None:
+    # A callback's refusal cannot be seen in a token.
+    assert set(rejection_reasons()) - {"reauth_failed"} <= REASONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [("expired", "expired"), ("tampered", "decryption"), ("other_secret", "unknown_key")],
+)
+def test_a_flaw_is_named(app: Flask, flaw: Flaw, reason: str) -> None:
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    client.spoil_session(flaw)
+    result = run(app, header_of(client))
+    assert_refused(result, reason)
+    if flaw == "expired":
+        assert claims_in(result)["name"] == "Ada"
+    else:
+        assert "Claims" not in result.stdout
+    assert_refused(run(app, header_of(client).partition("=")[2]), reason)
+
+
+def test_a_session_that_was_signed_out_is_refused(app: Flask) -> None:
+    def end() -> str:
+        sign_out()
+        return ""
+
+    app.add_url_rule("/out", "out", end)
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    cookie = header_of(client)
+    client.get("/out")
+    assert_refused(run(app, cookie), "revoked")
+
+
+def test_a_session_that_was_revoked_is_refused_and_its_cookie_stays_to_be_ended(app: Flask) -> None:
+    client = JWTSessionClient(app)
+    sid = client.sign_in(ADA).token["sid"]
+    with app.app_context():
+        revoke_session(sid)
+    assert_refused(run(app, header_of(client)), "revoked")
+    client.get("/")
+    assert cookies_of(client) == {}  # it is the next request that ends it, and not this look
+
+
+def test_a_cookie_of_another_name_under_the_same_secret_is_recognised(app: Flask) -> None:
+    theirs = make_app(COOKIE_PREFIX="authjs")
+    client = JWTSessionClient(theirs)
+    client.sign_in(ADA)
+    (token,) = cookies_of(client, "authjs.session-token").values()
+    result = run(app, f"{NAME}={token}")
+    assert_refused(result, "unknown_key")
+    assert "Its key is that of the cookie authjs.session-token" in row(result, "Result")
+    elsewhere = make_app(SECRET=OTHER_SECRET)
+    assert "Its key is that" not in row(run(elsewhere, f"{NAME}={token}"), "Result")
+
+
+def test_a_missing_chunk_is_named(app: Flask) -> None:
+    header = signed_in(app, claims={"notes": "x" * 4500})
+    assert_refused(run(app, header.split("; ")[1]), "chunks")
+
+
+def test_issuer_and_audience_are_looked_at() -> None:
+    cookie = signed_in(make_app(ISSUER="https://a.test", AUDIENCE="a"))
+    assert_refused(run(make_app(ISSUER="https://b.test"), cookie), "issuer")
+    assert_refused(run(make_app(AUDIENCE="b"), cookie), "audience")
+
+
+def test_a_session_of_nobody_is_named(app: Flask) -> None:
+    claims = {**claims_at(1_800_000_000)}
+    del claims["sub"]
+    with stopped_clock(app, 1_800_000_000):
+        result = run(app, f"{NAME}={seal(app, claims)}")
+    assert_refused(result, "subject")
+
+
+def test_times_that_are_none_are_no_reason_to_fail(app: Flask) -> None:
+    times: list[object] = ["soon", None, [], True, 1e300, -5, 10**18]
+    for value in times:
+        claims = {**claims_at(1_800_000_000), "exp": value, "auth_time": value}
+        assert_refused(run(app, f"{NAME}={seal(app, claims)}"), "claims")
+
+
+def test_a_payload_that_is_no_object_is_named(app: Flask) -> None:
+    assert_refused(run(app, f"{NAME}={seal(app, b'[1, 2]')}"), "payload")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "garbage",
+        ".....",
+        "....",
+        "a.b.c.d.e",
+        "eyJhbGciOiJub25lIn0..",
+        "eyJhbGciOiJkaXIifQ....",
+        "\u20ac\u20ac.\u20ac",
+        "x" * 70_000,
+        "[" * 5000,
+    ],
+)
+def test_garbage_is_refused_in_words(app: Flask, garbage: str) -> None:
+    result = run(app, garbage)
+    assert result.exit_code == 1
+    assert re.match(r"refused: (malformed|header|unknown_key)\. ", row(result, "Result"))
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("nothing", ["", " \n\t\n ", b"", "x" * 1_000_001])
+def test_nothing_and_too_much_are_errors(app: Flask, nothing: str | bytes) -> None:
+    result = run(app, nothing)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: Standard input has to have a cookie or a token")
+
+
+def test_bytes_that_are_no_text_are_garbage(app: Flask) -> None:
+    result = run(app, b"\xff\xfe\x00\x80=\xc3(")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: There is no cookie of this application in it")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_cookies_of_others_are_named_and_not_shown(app: Flask) -> None:
+    result = run(app, "session=flask-secret-value; authjs.session-token=eyJtheirs\x1b[31m")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: There is no cookie of this application in it, but session, authjs.session-token. "
+        f"This application reads __Host-{NAME}, {NAME}.\n"
+    )
+
+
+def test_a_store_that_is_away_is_said(app: Flask) -> None:
+    store = FaultyStore(time.time)
+    app = make_app(STORE=store)
+    cookie = signed_in(app)
+    store.refused = {"get_many"}
+    result = run(app, cookie)
+    assert result.exit_code == 0
+    assert "Whether its session was revoked nobody can say now" in row(result, "Result")
+
+
+def test_without_a_store_it_says_that_nothing_is_revoked() -> None:
+    app = make_app(STORE=None)
+    assert "JWTSESSION_STORE is None" in row(run(app, signed_in(app)), "Result")
+
+
+# What is not shown
+
+
+def test_provider_tokens_are_masked_unless_asked_for(app: Flask) -> None:
+    cookie = signed_in(
+        app,
+        account=ACCOUNT,
+        claims={
+            "accessToken": "an-article-put-it-here",
+            "api": {"client_secret": "s3cret-s3cret", "list": ["eyJh.eyJi.c2ln"]},
+            "tokens": 3,
+            "broken": "tokens are what this text is about",
+        },
+    )
+    hidden = (
+        "access-token-of-ada",
+        "refresh-token-of-ada",
+        "an-article-put-it-here",
+        "s3cret-s3cret",
+        "eyJh.eyJi.c2ln",
+    )
+    masked = run(app, cookie)
+    assert_accepted(masked)
+    assert not [text for text in hidden if text in masked.output]
+    claims = claims_in(masked)
+    assert claims["accessToken"] == "<masked: 22 characters>"
+    assert (claims["tokens"], claims["broken"]) == (3, "tokens are what this text is about")
+    assert claims["_session"]["account"]["provider"] == "google"
+    grant = claims_in(run(app, cookie, "--show-tokens"))["_session"]["grant"]
+    assert grant not in masked.output
+    shown = run(app, cookie, "--show-tokens")
+    assert not [text for text in hidden if text not in shown.output]
+    # The token itself is a key to the session: it is shown to nobody.
+    assert cookie.partition("=")[2][200:260] not in shown.output + masked.output
+
+
+def test_a_name_cannot_move_the_cursor_of_a_terminal(app: Flask) -> None:
+    client = JWTSessionClient(app)
+    client.sign_in({"id": 1, "name": "\x1b[2J\u009b31m\u202eadA \U0001f511\U000e0001"})
+    result = run(app, header_of(client))
+    assert_accepted(result)
+    assert all(one.isprintable() or one == "\n" for one in result.output)
+    assert claims_in(result)["name"] == "\x1b[2J\u009b31m\u202eadA \U0001f511\U000e0001"
