@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import flask_jwtsession
-from flask_jwtsession import config, config_keys, exceptions, signals
+from flask_jwtsession import cli, config, config_keys, exceptions, signals, testing
+from flask_jwtsession.cli.inspecting import REASONS
 from flask_jwtsession.endpoints import failures
 from flask_jwtsession.lifecycle import verify
 from flask_jwtsession.stores.contract import StoreContract
@@ -71,7 +72,7 @@ def test_the_quick_start_of_the_readme_signs_in_and_out(
 
 
 def test_the_quick_start_of_the_readme_has_at_most_30_lines() -> None:
-    (quick_start,) = [one for one in examples(README) if one.language == "python"]
+    quick_start = next(one for one in examples(README) if one.language == "python")
     assert len(quick_start.code.splitlines()) <= 30
 
 
@@ -86,6 +87,18 @@ def test_the_store_of_the_documentation_does_what_a_store_has_to(tmp_path: Path)
     tests = [name for name in vars(StoreContract) if name.startswith("test_")]
     assert passed is not None
     assert int(passed[1]) == len(tests)
+
+
+def test_the_pytest_files_of_the_documentation_pass(tmp_path: Path) -> None:
+    blocks = [one for one in examples(DOCS / "testing.rst") if one.language == "python"]
+    (tmp_path / "application.py").write_text(blocks[0].code)
+    for block in blocks:
+        if block.caption is not None:
+            (tmp_path / block.caption).write_text(block.code)
+    pytest_alone = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run(pytest_alone, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^1 passed", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -125,6 +138,34 @@ def test_the_api_reference_has_every_public_name_and_no_other() -> None:
         re.MULTILINE,
     )
     assert sorted(documented) == sorted(flask_jwtsession.__all__)
+
+
+def test_the_testing_page_has_every_name_and_no_other() -> None:
+    text = (DOCS / "testing.rst").read_text()
+    documented = re.findall(
+        r"^\.\. (?:auto(?:function|class)|py:data):: flask_jwtsession\.testing\.(\w+)",
+        text,
+        re.MULTILINE,
+    )
+    assert sorted(documented) == sorted(testing.__all__)
+
+
+def test_the_command_line_page_has_every_command_and_option_and_no_other() -> None:
+    text = (DOCS / "command-line.rst").read_text()
+    documented = re.findall(r"^``flask jwtsession (\w+)``\n-+$", text, re.MULTILINE)
+    assert sorted(documented) == sorted(cli.commands.commands)
+    options = {
+        option
+        for command in cli.commands.commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    assert set(re.findall(r"``(--[\w-]+)", text)) == options
+
+
+def test_the_command_line_page_has_every_reason_for_a_refusal() -> None:
+    text = (DOCS / "command-line.rst").read_text()
+    assert set(re.findall(r"^   \* - ``(\w+)``$", text, re.MULTILINE)) == set(REASONS)
 
 
 def test_the_error_page_has_every_error_code_with_its_status_and_no_other() -> None:

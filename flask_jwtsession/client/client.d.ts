@@ -61,8 +61,11 @@ export function subscribe(listener: (session: Snapshot) => void): () => void;
  *
  * All calls during one request share it. Without an answer it is what was known before, and the
  * question is repeated, at most a minute later; it is never rejected.
+ *
+ * @param options.anew not to share a request that began before this call: after a request of the
+ * page's own that changed the session
  */
-export function getSession(): Promise<Snapshot>;
+export function getSession(options?: { anew?: boolean }): Promise<Snapshot>;
 
 /**
  * Update the session with `data`, as far as JWTSESSION_CLIENT_UPDATE_FIELDS and the jwt callback

@@ -194,7 +194,9 @@ let asking = null;
 let failures = 0;
 let retry;
 
-export function getSession() {
+export function getSession(options) {
+  // What is under way may be answered with what was before the caller's own change.
+  if (options?.anew && asking) return asking.then(() => getSession());
   used = false;
   clearTimeout(retry);
   retry = undefined;

@@ -100,6 +100,31 @@ def test_who_asks_after_an_answer_gets_a_new_one(person: Person, site: ClientSit
     assert site.takes_asked() == [SESSION, SESSION]
 
 
+@pytest.mark.parametrize("callers", [1, 3])
+def test_who_asks_anew_shares_no_answer_from_before(
+    person: Person, site: ClientSite, callers: int
+) -> None:
+    """After a request of the page's own, which changed the session while somebody asked."""
+    tab = person.signs_in().tab()
+    site.shown = {"plan": "free"}
+    with site.holding(SESSION, is_answered=True) as hold:
+        tab.page.evaluate("import('/auth/client.js').then((client) => void client.getSession())")
+        hold.wait_until_arrived()
+        site.shown = {"plan": "team"}
+        tab.begins(
+            f"""(client) => Promise.all(
+                Array.from({{length: {callers}}}, () => client.getSession({{ anew: true }}))
+            )"""
+        )
+    assert [session["plan"] for session in tab.ends()["value"]] == ["team"] * callers
+    assert site.takes_asked() == [SESSION, SESSION]
+
+
+def test_an_argument_that_is_none_is_no_hindrance(person: Person) -> None:
+    tab = person.signs_in().tab()
+    assert tab.calls("(client) => Promise.resolve(null).then(client.getSession)")["user"]
+
+
 def test_a_tab_has_one_request_under_way(person: Person, site: ClientSite) -> None:
     tab = person.signs_in().tab()
     with site.holding(SESSION) as hold:
