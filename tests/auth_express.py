@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
-import selectors
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 from cryptography import x509
@@ -35,12 +28,8 @@ from flask_jwtsession import (
     update_session,
 )
 
-from .support import SECRET, binding_of, make_app, require_tool, unseal
-
-PEER = Path(__file__).parent / "peers" / "auth_express"
-#: Seconds until the process must have said where it listens, until it must have ended, and for one
-#: answer.
-DEADLINE = 30.0
+from .node_server import DEADLINE, NodeServer
+from .support import SECRET, binding_of, make_app, unseal
 
 PLAIN = "authjs.session-token"
 SECURE = "__Secure-authjs.session-token"
@@ -75,7 +64,7 @@ _LIVE = """
 """
 
 
-class AuthExpress:
+class AuthExpress(NodeServer):
     """The Node process; ``with AuthExpress() as express`` starts and stops it. It is the front:
     what is below ``/flask/`` it passes on to the Flask application. Without Node or the package the
     test is skipped.
@@ -85,78 +74,28 @@ class AuthExpress:
     """
 
     def __init__(self) -> None:
-        self.node = require_tool("node", shutil.which("node"), "install Node.js 20 or later")
-        installed = PEER / "node_modules" / "@auth" / "express"
-        require_tool(
-            "@auth/express",
-            str(installed) if installed.is_dir() else None,
-            "npm install --no-package-lock --prefix tests/peers/auth_express",
-        )
+        super().__init__("auth_express", "@auth/express")
         self.origin = self.https_origin = ""
         self._control_url = ""
-        self._process: subprocess.Popen[str] | None = None
-        self._control = requests.Session()
-        self._control.trust_env = False  # no proxy is asked for loopback
 
-    def __enter__(self) -> Self:
-        with tempfile.TemporaryFile("w+") as complaints:
-            self._process = subprocess.Popen(
-                [self.node, "server.mjs", json.dumps(_self_signed())],
-                cwd=PEER,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                text=True,
-            )
-            line = self._first_line()
-            if not line:
-                self.stop()
-                complaints.seek(0)
-                raise RuntimeError(f"Express did not start: {complaints.read()}")
-        said = json.loads(line)
+    def argument(self) -> Any:
+        return _self_signed()
+
+    def listens(self, said: dict[str, Any]) -> None:
         self.origin = f"http://localhost:{said['port']}"
         self.https_origin = f"https://localhost:{said['tls']}"
         self._control_url = f"http://127.0.0.1:{said['control']}"
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._control.close()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.communicate(timeout=DEADLINE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
 
     def apply(self, **settings: Any) -> None:
         """These settings from now on, and the defaults for all others: see ``server.mjs``."""
-        answer = self._control.put(f"{self._control_url}/settings", json=settings, timeout=DEADLINE)
+        answer = self.control.put(f"{self._control_url}/settings", json=settings, timeout=DEADLINE)
         assert answer.status_code == 200, answer.text
 
     def complaints(self) -> list[str]:
         """What Auth.js has logged since the last settings, by the names of its errors."""
-        answer = self._control.get(f"{self._control_url}/complaints", timeout=DEADLINE)
+        answer = self.control.get(f"{self._control_url}/complaints", timeout=DEADLINE)
         complaints: list[str] = answer.json()
         return complaints
-
-    def _first_line(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            return self._process.stdout.readline() if selector.select(DEADLINE) else ""
 
 
 def _self_signed() -> dict[str, str]:

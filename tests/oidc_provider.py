@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import selectors
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 
-from .support import require_tool
-
-PEER = Path(__file__).parent / "peers" / "oidc_provider"
-#: Seconds until the process must have said where it listens, until it must have ended, and for one
-#: answer.
-DEADLINE = 30.0
+from .node_server import DEADLINE, NodeServer
 
 
-class OidcProvider:
+class OidcProvider(NodeServer):
     """panva's ``oidc-provider``; ``with OidcProvider() as provider`` starts and stops it.
 
     ``access_token_lifetime`` is in seconds. Clients are registered while it runs, when the
@@ -32,66 +22,16 @@ class OidcProvider:
     """
 
     def __init__(self, *, access_token_lifetime: int = 60) -> None:
-        self.node = require_tool("node", shutil.which("node"), "install Node.js 20 or later")
-        installed = PEER / "node_modules" / "oidc-provider"
-        require_tool(
-            "oidc-provider",
-            str(installed) if installed.is_dir() else None,
-            "npm install --no-package-lock --prefix tests/peers/oidc_provider",
-        )
+        super().__init__("oidc_provider", "oidc-provider")
         self.configuration = {"accessTokenLifetime": access_token_lifetime}
         self.issuer = ""
         self._control_url = ""
-        self._process: subprocess.Popen[str] | None = None
-        self._control = requests.Session()
-        self._control.trust_env = False  # no proxy is asked for loopback
 
-    def __enter__(self) -> Self:
-        with tempfile.TemporaryFile("w+") as complaints:
-            self._process = subprocess.Popen(
-                [self.node, "server.mjs", json.dumps(self.configuration)],
-                cwd=PEER,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                text=True,
-            )
-            line = self._first_line()
-            if not line:
-                self.stop()
-                complaints.seek(0)
-                raise RuntimeError(f"the provider did not start: {complaints.read()}")
-        said = json.loads(line)
+    def argument(self) -> dict[str, int]:
+        return self.configuration
+
+    def listens(self, said: dict[str, Any]) -> None:
         self.issuer, self._control_url = said["issuer"], said["control"]
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the process. From then on connections to it are refused."""
-        self._control.close()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.communicate(timeout=DEADLINE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-
-    def _first_line(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            return self._process.stdout.readline() if selector.select(DEADLINE) else ""
 
     # What it is told.
 
@@ -139,7 +79,7 @@ class OidcProvider:
 
     def metadata(self) -> dict[str, Any]:
         """Its discovery document."""
-        response = self._control.get(
+        response = self.control.get(
             f"{self.issuer}/.well-known/openid-configuration", timeout=DEADLINE
         )
         document: dict[str, Any] = response.json()
@@ -147,7 +87,7 @@ class OidcProvider:
 
     def is_active(self, token: str, client_id: str = "app", client_secret: str = "") -> bool:
         """Whether the provider still takes a token (RFC 7662)."""
-        response = self._control.post(
+        response = self.control.post(
             self.metadata()["introspection_endpoint"],
             data={"token": token},
             auth=(client_id, client_secret),
@@ -157,7 +97,7 @@ class OidcProvider:
         return bool(response.json()["active"])
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        response = self._control.request(
+        response = self.control.request(
             method,
             self._control_url + path,
             data=None if body is None else json.dumps(body),

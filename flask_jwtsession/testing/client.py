@@ -156,10 +156,9 @@ class JWTSessionClient(FlaskClient):
 
 def _session_in(app: Flask, response: TestResponse, prefix: str) -> Session | None:
     """The session that one response set; None if it left the cookie alone."""
-    pairs = (
-        line.partition(";")[0].split("=", 1) for line in response.headers.getlist("Set-Cookie")
-    )
-    values = {name.strip(): value.strip() for name, value in pairs}
+    lines = response.headers.getlist("Set-Cookie")
+    pairs = (line.partition(";")[0].partition("=") for line in lines)
+    values = {name.strip(): value.strip() for name, _, value in pairs}
     header = "; ".join(f"{name}={value}" for name, value in values.items())
     # A proxy may have told the application of https: by the cookie's name it shows what it thought.
     for scheme in ("https", "http"):

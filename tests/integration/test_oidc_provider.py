@@ -28,7 +28,8 @@ from flask_jwtsession import (
     login_required,
 )
 
-from ..oidc_provider import DEADLINE, Callback, OidcProvider, Person, Refused
+from ..node_server import DEADLINE
+from ..oidc_provider import Callback, OidcProvider, Person, Refused
 from ..serving.thread import served
 from ..support import (
     HTTPS,
