@@ -258,7 +258,9 @@ class JWTSession(Guards):
         return function
 
     def unauthorized_handler(self, function: F) -> F:
-        """``() -> response``: what guards answer to somebody who has to sign in."""
+        """``() -> response``: what guards answer to somebody who has to sign in; None for the usual
+        answer.
+        """
         self._callbacks.unauthorized = as_sync(function)
         return function
 
