@@ -30,6 +30,7 @@ from flask_jwtsession import (
 )
 
 from .integration.provider_sign_in import Browser, make_application
+from .lazy_url_rules import compile_lazily
 from .peers.faulty_provider import FaultyProvider
 from .support import Clock, make_app
 
@@ -47,6 +48,8 @@ SIGNALS = (
 # start would inherit that.
 if getsignal(SIGINT) is SIG_IGN:
     on_signal(SIGINT, default_int_handler)
+
+compile_lazily()
 
 # How long an example takes is the machine's affair; no test asserts a time.
 settings.register_profile(
