@@ -1,5 +1,7 @@
 """Sign-in for Flask without a session database: the session is an encrypted JWT cookie."""
 
+from typing import Final as _Final
+
 from .config import DEFAULT_PREFIX as _DEFAULT_PREFIX
 from .exceptions import (
     ConfigError,
@@ -32,21 +34,21 @@ from .signals import (
 
 _default = _Guards(_DEFAULT_PREFIX)
 
-current_session = _default.current_session
-current_user = _default.current_user
-sign_in = _default.sign_in
-create_token = _default.create_token
-update_session = _default.update_session
-refresh_session = _default.refresh_session
-revoke_session = _default.revoke_session
-revoke_user = _default.revoke_user
-sign_out = _default.sign_out
-login_required = _default.login_required
-fresh_login_required = _default.fresh_login_required
-roles_required = _default.roles_required
-claims_required = _default.claims_required
-public = _default.public
-csrf_exempt = _default.csrf_exempt
+current_session: _Final = _default.current_session
+current_user: _Final = _default.current_user
+sign_in: _Final = _default.sign_in
+create_token: _Final = _default.create_token
+update_session: _Final = _default.update_session
+refresh_session: _Final = _default.refresh_session
+revoke_session: _Final = _default.revoke_session
+revoke_user: _Final = _default.revoke_user
+sign_out: _Final = _default.sign_out
+login_required: _Final = _default.login_required
+fresh_login_required: _Final = _default.fresh_login_required
+roles_required: _Final = _default.roles_required
+claims_required: _Final = _default.claims_required
+public: _Final = _default.public
+csrf_exempt: _Final = _default.csrf_exempt
 
 __version__ = "0.1.0"
 

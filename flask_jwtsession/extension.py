@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from flask import Flask, Request, current_app
+from flask import Blueprint, Flask, Request, current_app
 from markupsafe import Markup
 
 from .awaiting import as_sync
@@ -61,7 +61,7 @@ class JWTSession(Guards):
         super().__init__(config_prefix)
         self._callbacks = Callbacks()
         #: The blueprint of the endpoints, for extensions that take one (a rate limit, say).
-        self.blueprint = make_blueprint(config_prefix.lower(), config_prefix)
+        self.blueprint: Blueprint = make_blueprint(config_prefix.lower(), config_prefix)
         self._registrations: dict[str, Registration] = {}
         # To which a provider that is added later belongs too.
         self._apps: WeakSet[Flask] = WeakSet()

@@ -5,7 +5,7 @@ A store is no list of sessions. It has an entry for what was revoked, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
 from math import inf, isnan, nan
@@ -60,7 +60,7 @@ class Revocations:
         self._keys = tuple(keys)
         self._lifetime = lifetime
         # The same sessions come again and again, and each of their HMACs costs two microseconds.
-        self.names = lru_cache(maxsize=1024)(self._names)
+        self.names: Callable[[Identity], tuple[str, ...]] = lru_cache(maxsize=1024)(self._names)
 
     # What a request asks.
 

@@ -18,26 +18,26 @@ _signals = Namespace()
 _log = logging.getLogger("flask_jwtsession")
 
 #: Somebody signed in. Arguments: ``session``, ``user`` (the mapping given), ``account`` or None.
-signed_in = _signals.signal("signed-in")
+signed_in: NamedSignal = _signals.signal("signed-in")
 #: A session ended. Arguments: ``session`` (as it was), ``reason``: ``"user"``, ``"expired"``,
 #: ``"replaced"`` (by another sign-in), ``"callback"`` (the jwt callback returned None),
 #: ``"revoked"``, or ``"refresh_failed"`` (under ``JWTSESSION_REFRESH_FAILURE``).
-signed_out = _signals.signal("signed-out")
+signed_out: NamedSignal = _signals.signal("signed-out")
 #: A session's data was updated. Arguments: ``session``, ``data`` (what was asked for, after the cut
 #: for browsers), ``from_client``.
-session_updated = _signals.signal("session-updated")
+session_updated: NamedSignal = _signals.signal("session-updated")
 #: The provider's tokens were refreshed. Arguments: ``session``, ``account`` (with the new ones).
-session_refreshed = _signals.signal("session-refreshed")
+session_refreshed: NamedSignal = _signals.signal("session-refreshed")
 #: They could not be. Arguments: ``session`` (its ``error`` says whether that may pass), ``error``,
 #: the :exc:`ProviderError`.
-refresh_failed = _signals.signal("refresh-failed")
+refresh_failed: NamedSignal = _signals.signal("refresh-failed")
 #: Sessions were revoked. Arguments: ``sid`` or None, ``sub`` or None.
-session_revoked = _signals.signal("session-revoked")
+session_revoked: NamedSignal = _signals.signal("session-revoked")
 #: A refresh cookie of ours was used a second time, so that there is a copy of it: the session is
 #: revoked. Arguments: ``sid``, ``sub``.
-reuse_detected = _signals.signal("reuse-detected")
+reuse_detected: NamedSignal = _signals.signal("reuse-detected")
 #: A session cookie was not accepted. Argument: ``reason``, such as ``"decryption"``.
-session_rejected = _signals.signal("session-rejected")
+session_rejected: NamedSignal = _signals.signal("session-rejected")
 
 
 def send(signal: NamedSignal, app: Flask, **arguments: Any) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +22,16 @@ from flask_jwtsession import (
     create_token,
     current_session,
     revoke_session,
+    session_rejected,
     sign_out,
+    signed_out,
 )
-from flask_jwtsession.cli.inspecting import REASONS
+from flask_jwtsession.cli.inspection_text import REASONS
 from flask_jwtsession.testing import Flaw, JWTSessionClient, stopped_clock
 
 from .faulty_store import FaultyStore
 from .forged_signatures import OURS
-from .support import OTHER_SECRET, SECRET, VECTORS, claims_at, seal
+from .support import OTHER_SECRET, SECRET, VECTORS, binding_of, claims_at, seal
 from .test_docs import rejection_reasons
 
 ADA = {"id": 1, "name": "Ada", "email": "ada@example.com"}
@@ -46,7 +52,7 @@ def make_app(**config: Any) -> Flask:
     app.config.update(JWTSESSION_SECRET=SECRET, JWTSESSION_STORE="memory")
     app.config.update({f"JWTSESSION_{name}": value for name, value in config.items()})
     JWTSession(app)
-    app.add_url_rule("/", "who", lambda: str(current_session.token.get("name", "nobody")))
+    app.add_url_rule("/", "who", lambda: "somebody" if current_session else "nobody")
     return app
 
 
@@ -145,16 +151,29 @@ def test_of_chunks_it_says_how_many(app: Flask) -> None:
         pytest.param("{tabbed}\tlocalhost\t/\t2026-01-01\t800\t✓\t\tLax\n", id="browser's table"),
         pytest.param("{token}", id="token"),
         pytest.param("\n  {token}  \n\n", id="token and space"),
-        pytest.param("Bearer {token}", id="credentials"),
-        pytest.param("Authorization: Bearer {token}", id="authorization"),
+        pytest.param("{cut}", id="token in lines"),
+        pytest.param("{cut_cookie}", id="cookie in lines"),
     ],
 )
 def test_it_takes_what_people_paste(app: Flask, form: str) -> None:
     cookie = signed_in(app)
     token = cookie.partition("=")[2]
-    result = run(app, form.format(cookie=cookie, token=token, tabbed=f"{NAME}\t{token}"))
+    forms = {"tabbed": f"{NAME}\t{token}", "cut": wrapped(token), "cut_cookie": wrapped(cookie)}
+    result = run(app, form.format(cookie=cookie, token=token, **forms))
     assert_accepted(result)
     assert claims_in(result)["name"] == "Ada"
+
+
+def wrapped(text: str) -> str:
+    """As it is copied from a terminal."""
+    return "\n".join(text[start : start + 80] for start in range(0, len(text), 80))
+
+
+@pytest.mark.parametrize("form", ["Bearer {token}", "Authorization: Bearer {token}"])
+def test_what_a_program_sends_is_taken_too(form: str) -> None:
+    app = make_app(TOKEN_LOCATIONS=["cookie", "header"])
+    cookie = signed_in(app)
+    assert_accepted(run(app, form.format(token=cookie.partition("=")[2])))
 
 
 def test_chunks_of_a_response_are_put_together(app: Flask) -> None:
@@ -183,13 +202,13 @@ def test_a_token_without_a_name_is_found_out_by_its_key(app: Flask) -> None:
 
 def test_both_cookies_of_a_pair_are_shown() -> None:
     app = make_app(REFRESH_COOKIE=True)
-    app.extensions["jwtsession"]["JWTSESSION"].callbacks.reauth = lambda claims: claims
+    binding_of(app).callbacks.reauth = lambda claims: claims
     client = JWTSessionClient(app)
     client.sign_in(ADA, refresh_claims={"device": "laptop"})
     of_refresh = header_of(client, "jwtsession.refresh-token")
     result = run(app, f"{header_of(client)}; {of_refresh}")
-    assert result.exit_code == 0
-    assert result.stdout.count("accepted.") == 2
+    assert_accepted(result)
+    assert re.findall(r"^By itself  (.*)$", result.stdout, re.MULTILINE) == ["good", "good"]
     assert '"device": "laptop"' in result.stdout
     assert_accepted(run(app, of_refresh.partition("=")[2]))
 
@@ -359,14 +378,17 @@ def test_cookies_of_others_are_named_and_not_shown(app: Flask) -> None:
     )
 
 
-def test_a_store_that_is_away_is_said(app: Flask) -> None:
+@pytest.mark.parametrize("failure", ["closed", "open"])
+def test_while_the_store_is_away_it_says_what_the_application_does(failure: str) -> None:
     store = FaultyStore(time.time)
-    app = make_app(STORE=store)
+    app = make_app(STORE=store, STORE_FAILURE=failure)
     cookie = signed_in(app)
     store.refused = {"get_many"}
     result = run(app, cookie)
-    assert result.exit_code == 0
-    assert "Whether its session was revoked nobody can say now" in row(result, "Result")
+    if failure == "open":
+        assert_accepted(result)
+    else:
+        assert_refused(result, "store")
 
 
 def test_without_a_store_it_says_that_nothing_is_revoked() -> None:
@@ -417,3 +439,228 @@ def test_a_name_cannot_move_the_cursor_of_a_terminal(app: Flask) -> None:
     assert_accepted(result)
     assert all(one.isprintable() or one == "\n" for one in result.output)
     assert claims_in(result)["name"] == "\x1b[2J\u009b31m\u202eadA \U0001f511\U000e0001"
+
+
+def test_a_token_is_not_printed_whatever_it_is_pasted_with(app: Flask) -> None:
+    cookie = signed_in(app)
+    token = cookie.partition("=")[2]
+    for pasted in (
+        wrapped(token),
+        f"{NAME}\n{token}",
+        f"{NAME}: {token}",
+        f"other={token}",
+        f"; {token}; {token}",
+        f"Cookie: {token}",
+        json.dumps({NAME: token}),
+    ):
+        result = run(app, pasted)
+        assert not [part for part in token.split(".")[3:] if part[:40] in result.output]
+
+
+def test_an_output_without_the_characters_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from flask import Flask\n"
+        "from flask_jwtsession import JWTSession\n"
+        "app = Flask(__name__)\n"
+        f"app.config.update(JWTSESSION_SECRET={SECRET!r}, JWTSESSION_STORE=None)\n"
+        "JWTSession(app)\n"
+    )
+    client = JWTSessionClient(make_app(STORE=None))
+    client.sign_in({"id": 1, "name": "\u2603"})
+    for encoding in ("latin-1", "ascii", "utf-8"):
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "jwtsession", "inspect"],
+            input=header_of(client).encode(),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (b"\\u2603" in done.stdout) == (encoding != "utf-8")
+
+
+def test_without_a_standard_input_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S602 - how to close it
+        f"{sys.executable} -m flask --app examples.rotating_tokens jwtsession inspect <&-",
+        shell=True,
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: There is no standard input.\n")
+
+
+# It says what the application does.
+
+
+class Scene:
+    """An application, and people who bring something to it."""
+
+    def __init__(self, **config: Any) -> None:
+        self.app = make_app(**config)
+        binding_of(self.app).callbacks.reauth = lambda claims: {"name": claims["sub"]}
+
+    def cookie(self, user: str = "1", **options: Any) -> str:
+        """A session cookie, and the refresh cookie of a pair."""
+        client = JWTSessionClient(self.app)
+        client.sign_in({"id": user, "name": user}, **options)
+        both = (header_of(client), header_of(client, "jwtsession.refresh-token"))
+        return "; ".join(filter(None, both))
+
+    def spoilt(self, flaw: Flaw) -> str:
+        client = JWTSessionClient(self.app)
+        client.sign_in(ADA)
+        client.spoil_session(flaw)
+        return header_of(client)
+
+    def serves(self, headers: dict[str, str]) -> bool:
+        """Whether a request with these headers is somebody's."""
+        client = self.app.test_client(use_cookies=False)
+        return client.get("/", headers=headers).text != "nobody"
+
+
+def both(scene: Scene) -> str:
+    return f"{scene.cookie('1')}; {scene.cookie('2')}"
+
+
+def good_beside_garbage(scene: Scene) -> str:
+    return f"{scene.spoilt('tampered')}; {scene.cookie()}"
+
+
+def nine_values(scene: Scene) -> str:
+    return "; ".join([*(f"{NAME}=x{number}" for number in range(9)), scene.cookie()])
+
+
+def refresh_cookie_alone(scene: Scene) -> str:
+    return scene.cookie().split("; ")[1]
+
+
+def expired_beside_refresh_cookie(scene: Scene) -> str:
+    return f"{scene.spoilt('expired')}; {refresh_cookie_alone(scene)}"
+
+
+def used_refresh_cookie(scene: Scene) -> str:
+    with stopped_clock(scene.app, time.time() - 100):
+        cookie = refresh_cookie_alone(scene)
+        assert scene.serves({"Cookie": cookie})
+    return cookie
+
+
+PAIR = {"REFRESH_COOKIE": True, "MAX_AGE": 60}
+
+
+def a_subject_that_is_none(scene: Scene) -> str:
+    return f"{NAME}={seal(scene.app, {**claims_at(time.time()), 'sub': 'None'})}"
+
+
+@pytest.mark.parametrize(
+    ("config", "bring", "refused"),
+    [
+        ({}, Scene.cookie, None),
+        ({}, both, "ambiguous"),
+        ({}, good_beside_garbage, None),
+        ({}, nine_values, "ambiguous"),
+        ({}, lambda scene: scene.spoilt("expired"), "expired"),
+        ({}, a_subject_that_is_none, "subject"),
+        ({}, lambda scene: f"{NAME}=", "nothing"),
+        (
+            {"READ_NEXTAUTH_V4": True},
+            lambda scene: f"{scene.cookie()}; next-auth.session-token=x",
+            None,
+        ),
+        (PAIR, Scene.cookie, None),
+        (PAIR, both, "ambiguous"),
+        (PAIR, refresh_cookie_alone, None),
+        (PAIR, expired_beside_refresh_cookie, None),
+        (PAIR, used_refresh_cookie, "reused"),
+        ({"TOKEN_LOCATIONS": ["cookie", "header"]}, Scene.cookie, None),
+    ],
+)
+def test_it_says_what_the_application_does(
+    config: dict[str, Any], bring: Any, refused: str | None
+) -> None:
+    scene = Scene(**config)
+    cookie = bring(scene)
+    said = run(scene.app, cookie)
+    if refused is None:
+        assert_accepted(said)
+    else:
+        assert_refused(said, refused)
+    assert scene.serves({"Cookie": cookie}) == (refused is None)
+
+
+@pytest.mark.parametrize(
+    ("locations", "where", "refused"),
+    [
+        (["cookie"], "Authorization", "location"),
+        (["header"], "Cookie", "location"),
+        (["header"], "Authorization", None),
+        (["cookie", "header"], "Authorization", None),
+    ],
+)
+def test_it_knows_where_a_token_is_looked_for(
+    locations: list[str], where: str, refused: str | None
+) -> None:
+    app = make_app(TOKEN_LOCATIONS=locations)
+    with make_app(TOKEN_LOCATIONS=["header"]).test_request_context():
+        token = create_token(ADA)
+    value = f"{NAME}={token}" if where == "Cookie" else f"Bearer {token}"
+    said = run(app, f"{where}: {value}")
+    if refused is None:
+        assert_accepted(said)
+    else:
+        assert_refused(said, refused)
+    answer = app.test_client(use_cookies=False).get("/", headers={where: value})
+    assert (answer.text == "somebody") == (refused is None)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"COOKIE_SECURE": True}, NAME),
+        ({"COOKIE_SECURE": False}, f"__Host-{NAME}"),
+        ({"BASE_URL": "https://app.test"}, NAME),
+    ],
+)
+def test_a_cookie_that_no_request_is_looked_at_for_is_none(
+    config: dict[str, Any], name: str
+) -> None:
+    client = JWTSessionClient(make_app())
+    client.sign_in(ADA, base_url="https://localhost" if name.startswith("__") else None)
+    result = run(make_app(**config), header_of(client, name))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: There is no cookie of this application in it")
+
+
+def test_it_changes_nothing() -> None:
+    """Not even what a request would put right on its way."""
+    store = FaultyStore(time.time)
+    app = make_app(STORE=store)
+    cookie = signed_in(app, account=ACCOUNT)
+    for _ in range(2):
+        before = store.raw()
+        store.calls.clear()
+        assert_accepted(run(app, cookie))
+        assert (store.raw(), set(store.calls)) == (before, {"get_many"})
+        app.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
+
+
+def test_it_tells_nobody(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    def receive(sender: Flask, reason: str, **_: Any) -> None:
+        heard.append(reason)
+
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    with session_rejected.connected_to(receive, app), signed_out.connected_to(receive, app):
+        for flaw in ("tampered", "expired"):
+            client.sign_in(ADA)
+            client.spoil_session(flaw)
+            caplog.clear()
+            heard.clear()
+            run(app, header_of(client))
+            assert not client.get_session()
+            assert (heard, caplog.messages) == ([], [])

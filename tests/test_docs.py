@@ -18,7 +18,7 @@ import pytest
 
 import flask_jwtsession
 from flask_jwtsession import cli, config, config_keys, exceptions, signals, testing
-from flask_jwtsession.cli.inspecting import REASONS
+from flask_jwtsession.cli.inspection_text import REASONS
 from flask_jwtsession.endpoints import failures
 from flask_jwtsession.lifecycle import verify
 from flask_jwtsession.stores.contract import StoreContract

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask_jwtsession import (
     ConfigError,
     InsecureTransport,
     JWTSession,
+    SessionClosed,
     SignInRefused,
     current_session,
     current_user,
@@ -30,6 +32,7 @@ from flask_jwtsession import (
 )
 from flask_jwtsession.testing import Clock, Flaw, JWTSessionClient, stopped_clock
 
+from .faulty_store import FaultyStore
 from .forged_signatures import OURS
 from .support import SECRET
 
@@ -151,7 +154,6 @@ def test_somebody_from_a_provider_is_signed_in() -> None:
     session = client.sign_in({"name": "Ada"}, account=account)
     assert session.token["sub"] == "google|42"
     held = client.get_session()
-    assert held is not None
     assert held.account is not None
     assert held.account.access_token == "at-1"
 
@@ -254,7 +256,6 @@ def test_a_large_session_in_several_cookies_is_taken_apart_and_together(app: Fla
     client.sign_in(ADA, claims={"notes": "x" * 4500})
     assert client.get_cookie("jwtsession.session-token.1") is not None
     held = client.get_session()
-    assert held is not None
     assert len(held.token["notes"]) == 4500
     client.spoil_session("other_secret")
     assert client.get_cookie("jwtsession.session-token.1") is not None
@@ -268,7 +269,6 @@ def test_a_large_session_in_several_cookies_is_taken_apart_and_together(app: Fla
 
 
 def test_the_session_of_the_client_is_read(client: JWTSessionClient) -> None:
-    assert client.get_session() is not None
     assert not client.get_session()
     client.post("/sign-in")
     held = client.get_session()
@@ -516,3 +516,93 @@ def test_an_application_without_a_session_has_no_clock() -> None:
 
 def test_a_clock_says_where_it_stands() -> None:
     assert repr(Clock(5.5)) == "<Clock at 5.5>"
+
+
+# It is as the client's own requests are
+
+
+def test_a_callback_sees_who_asks() -> None:
+    app, auth = make_app()
+    seen: list[tuple[str | None, str]] = []
+
+    @auth.jwt_callback
+    def jwt(token: dict[str, Any], event: Any) -> dict[str, Any]:
+        seen.append((request.remote_addr, request.headers["User-Agent"]))
+        return token
+
+    client = JWTSessionClient(app)
+    client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    client.sign_in(ADA)
+    client.get("/")
+    assert seen[0] == seen[1]
+    assert seen[0][0] == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://[::1]:5000", "https://b\u00fccher.example", "http://localhost:8000/below"]
+)
+def test_a_session_is_kept_for_the_host_that_it_began_at(app: Flask, base_url: str) -> None:
+    client = JWTSessionClient(app)
+    client.sign_in(ADA, base_url=base_url)
+    assert client.get_session(base_url=base_url)
+    assert client.get("/", base_url=base_url).text == "Ada"
+    client.spoil_session("expired", base_url=base_url)
+    assert client.get("/", base_url=base_url).text == "nobody"
+
+
+def test_an_application_below_a_path_is_no_hindrance() -> None:
+    app, _ = make_app(COOKIE_PATH="/app/shop")
+    app.config["APPLICATION_ROOT"] = "/app"
+    app.add_url_rule("/shop/who", "shop", lambda: str(bool(current_session)))
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    assert client.get("/shop/who").text == "True"
+    assert client.get_session()
+    client.spoil_session("tampered")
+    assert client.get("/shop/who").text == "False"
+
+
+def test_a_callback_that_uses_the_session_fails_as_in_a_view() -> None:
+    app, auth = make_app()
+
+    @auth.jwt_callback
+    def jwt(token: dict[str, Any], event: Any) -> dict[str, Any]:
+        return {**token, "known": bool(current_session)}
+
+    @auth.session_callback
+    def public(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
+        return session
+
+    with pytest.raises(SessionClosed, match="inside one of its own callbacks"):
+        JWTSessionClient(app).sign_in(ADA)
+
+
+def test_it_signs_in_within_a_block_of_the_client(app: Flask) -> None:
+    with JWTSessionClient(app) as client:
+        client.get("/")
+        assert isinstance(client, JWTSessionClient)
+        client.sign_in(ADA)
+        client.get("/")
+        assert current_user["name"] == "Ada"
+        assert client.get_session()
+
+
+def test_a_look_writes_nothing_to_the_store() -> None:
+    store = FaultyStore(time.time)
+    app, _ = make_app(STORE=store)
+    client = JWTSessionClient(app)
+    account = Account(provider="google", type="oidc", provider_account_id="42", access_token="at-1")
+    client.sign_in(ADA, account=account)
+    before = store.raw()
+    store.calls.clear()
+    assert client.get_session()
+    assert (store.raw(), store.calls) == (before, ["get_many"])
+
+
+def test_a_store_that_is_away_is_told_as_in_a_view() -> None:
+    store = FaultyStore(time.time)
+    app, _ = make_app(STORE=store)
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    store.refused = {"get_many"}
+    assert client.get_session().error == "store_unavailable"

@@ -73,4 +73,4 @@ def make_commands(name: str, config_prefix: str) -> AppGroup:
 
 
 #: For Flask's own command line, which has them before there is an application that starts.
-commands = make_commands(DEFAULT_PREFIX.lower(), DEFAULT_PREFIX)
+commands: AppGroup = make_commands(DEFAULT_PREFIX.lower(), DEFAULT_PREFIX)

@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ..cookies import CHUNK_SIZE
 from ..lifecycle.binding import Binding
 from .application import binding_of_application
+from .printing import echo
 from .secret_strength import weakness
 from .store_checks import store_findings
 
@@ -44,7 +45,7 @@ class Finding:
 def print_findings(config_prefix: str) -> None:
     found = list(findings(binding_of_application(config_prefix)))
     for one in found:
-        click.echo(f"{one.level:<8} {one.about}: {one.text}")
+        echo(f"{one.level:<8} {one.about}: {one.text}")
     levels = [one.level for one in found]
     problems, warnings = levels.count(Level.PROBLEM), levels.count(Level.WARNING)
     click.echo(f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
@@ -96,7 +97,7 @@ def _secure_cookies(binding: Binding) -> Iterator[Finding]:
     elif settings.base_url.startswith("https:"):
         yield Finding(Level.OK, about, f"{url} is https")
     else:
-        yield Finding(Level.PROBLEM, about, f"{url} is not https: no session begins there.")
+        yield Finding(Level.PROBLEM, about, f"{url} is not https.")
 
 
 def _secrets(binding: Binding) -> Iterator[Finding]:
@@ -174,26 +175,23 @@ def _proxy_fix(application: Any) -> ProxyFix | None:
         if isinstance(application, ProxyFix):
             return application
         # What a middleware wraps is called so in Werkzeug, and by most others.
-        application = next(
-            (
-                getattr(application, name)
-                for name in ("app", "wsgi_app", "application")
-                if callable(getattr(application, name, None))
-            ),
-            None,
-        )
-        if application is None:
-            return None
+        inner = (_attribute(application, name) for name in ("app", "wsgi_app", "application"))
+        application = next(filter(callable, inner), None)
     return None
+
+
+def _attribute(application: Any, name: str) -> Any:
+    try:
+        return getattr(application, name, None)
+    except Exception:  # of somebody's middleware
+        return None
 
 
 def _hosts(binding: Binding) -> Iterator[Finding]:
     about, hosts = "Hosts", binding.app.config.get("TRUSTED_HOSTS")
     url = f"{binding.settings.config_prefix}_BASE_URL"
     if hosts:
-        yield Finding(
-            Level.OK, about, f"TRUSTED_HOSTS has {_count(len(hosts), 'entry', 'entries')}"
-        )
+        yield Finding(Level.OK, about, "TRUSTED_HOSTS is set")
     elif binding.settings.base_url is not None:
         yield Finding(
             Level.WARNING,
@@ -266,5 +264,5 @@ def _csrf(binding: Binding) -> Iterator[Finding]:
         yield Finding(Level.OK, about, "refused")
 
 
-def _count(number: int, one: str, several: str | None = None) -> str:
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+def _count(number: int, one: str) -> str:
+    return f"{number} {one}{'' if number == 1 else 's'}"

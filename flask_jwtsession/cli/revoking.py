@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from ..exceptions import RevocationUnavailable, StoreUnavailable
 from ..lifecycle import standing
 from ..stores import Store
 from .application import binding_of_application
+from .printing import echo
 
 
 def revoke_sessions(config_prefix: str, *, user: str | None, session: str | None) -> None:
@@ -25,10 +27,10 @@ def revoke_sessions(config_prefix: str, *, user: str | None, session: str | None
     try:
         if user is not None:
             standing.revoke_user(binding, user)
-            click.echo(f"All sessions of {user} that began before now are revoked.")
+            echo(f"All sessions of {user} that began before now are revoked.")
         elif session is not None:
             standing.revoke_session(binding, session)
-            click.echo(f"The session {session} is revoked.")
+            echo(f"The session {session} is revoked.")
     except (RevocationUnavailable, StoreUnavailable, TypeError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -36,7 +38,10 @@ def revoke_sessions(config_prefix: str, *, user: str | None, session: str | None
 def refuse_as_root(store: Store) -> None:
     """What root makes is root's, and the application could not open it any more."""
     path = getattr(store, "path", None)
-    if path is None or not hasattr(os, "geteuid") or os.geteuid() != 0 or path.exists():
+    # Of a store of the application's own it may be anything.
+    if not isinstance(path, Path) or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    if path.exists():
         return
     folder = next(one for one in path.parents if one.exists())
     owner = folder.stat().st_uid

@@ -14,8 +14,9 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 #: Bits that the letters of a secret have to have at least, counted by how often each occurs.
-_MIN_BITS = 100
-_MIN_RUN = 6
+_MIN_BITS = 90
+# In random hexadecimal digits so many follow each other once in some million secrets.
+_MIN_RUN = 8
 
 
 def weakness(secret: bytes) -> str | None:
@@ -45,7 +46,7 @@ def _is_repeated(secret: bytes) -> bool:
 
 
 def _has_run(secret: bytes) -> bool:
-    """Whether it has something like ``abcdef``, ``654321`` or ``zzzzzz``."""
+    """Whether it has something like ``abcdefgh``, ``87654321`` or ``zzzzzzzz``."""
     run, step_before = 1, None
     for before, after in pairwise(secret):
         step = after - before

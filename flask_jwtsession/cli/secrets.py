@@ -29,14 +29,17 @@ def print_rotation(config_prefix: str) -> None:
     new = token_urlsafe(_BYTES).encode()
     present, *older = settings.secrets
     own, fallbacks = f"{config_prefix}_SECRET", f"{config_prefix}_SECRET_FALLBACKS"
-    click.echo("# Step 1: on every worker of every machine before any of them has step 2.")
-    click.echo(form.line(own, present))
-    click.echo(form.list_line(fallbacks, [new, *older]))
-    click.echo("# Step 2: sessions are issued under the new secret, the others stay good.")
-    click.echo(form.line(own, new))
-    click.echo(form.list_line(fallbacks, [present, *older]))
     days = settings.lifetimes.max_age / 86_400
-    click.echo(f"# Step 3, {days:g} days later ({config_prefix}_MAX_AGE): no {fallbacks}.")
+    for line in (
+        "# Step 1: on every worker of every machine before any of them has step 2.",
+        form.line(own, present),
+        form.list_line(fallbacks, [new, *older]),
+        "# Step 2: sessions are issued under the new secret, the others stay good.",
+        form.line(own, new),
+        form.list_line(fallbacks, [present, *older]),
+        f"# Step 3, {days:g} days later ({config_prefix}_MAX_AGE): no {fallbacks}.",
+    ):
+        click.echo(line)
     for remark in _remarks(config, os.environ, config_prefix):
         click.echo(remark, err=True)
 
@@ -52,7 +55,7 @@ class _Python:
 
 
 class _Environment:
-    """Settings as variables: a shell reads them, and so does what reads ``.env`` files."""
+    """Settings as variables, for a shell."""
 
     def __init__(self, beginning: str) -> None:
         self._beginning = beginning
@@ -94,10 +97,16 @@ def _remarks(
 
 def _literal(secret: bytes) -> str:
     try:
-        return json.dumps(secret.decode(), ensure_ascii=False)
+        text = secret.decode()
     except UnicodeDecodeError:
         return repr(secret)
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else ascii(text)
 
 
 def _quoted(text: str) -> str:
+    if not text.isprintable():
+        raise click.ClickException(
+            "The present secret has characters that cannot be printed, and so no line for a shell "
+            "can be made of it."
+        )
     return shlex.quote(text) if "'" in text else f"'{text}'"

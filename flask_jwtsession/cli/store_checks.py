@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from .revoking import refuse_as_root
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb3|smbfs|9p|afs|ceph|glusterfs|lustre|fuse\.(sshfs|s3fs|gcsfuse|ceph)"
 )
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SENTINEL_HOST = re.compile(r"(\[[^\]]*\]|[^:,]*)(:\d*)?(,|$)")
 
 
 def store_findings(binding: Binding) -> Iterator[tuple[str, str]]:
@@ -92,9 +93,7 @@ def file_system_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str | Non
 
 def _redis_findings(url: str, store: Store) -> Iterator[tuple[str, str]]:
     parts = urlsplit(url)
-    is_local = parts.scheme == "unix" or (
-        "+sentinel" not in parts.scheme and parts.hostname in _LOOPBACK
-    )
+    is_local = parts.scheme == "unix" or all(map(_is_loopback, _hosts(parts.netloc)))
     if is_local:
         yield "ok", "Redis on this machine. Other machines need a Redis that they all reach."
     elif parts.scheme.startswith("rediss"):
@@ -120,6 +119,25 @@ def _redis_findings(url: str, store: Store) -> Iterator[tuple[str, str]]:
         )
 
 
+def _hosts(netloc: str) -> list[str]:
+    """Of a URL of one server, or of several sentinels."""
+    return [
+        match[1].strip("[]").lower()
+        for match in _SENTINEL_HOST.finditer(netloc.rpartition("@")[2])
+        if match[0]
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    # Without a host redis-py goes to this machine.
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _round_trip(store: Store) -> Iterator[tuple[str, str]]:
     try:
         refuse_as_root(store)
@@ -134,6 +152,12 @@ def _round_trip(store: Store) -> Iterator[tuple[str, str]]:
         store.delete(key)
     except StoreUnavailable as error:
         yield "PROBLEM", f"it cannot be used: {error}"
+        return
+    except Exception as error:  # of a store of the application's own
+        yield (
+            "PROBLEM",
+            f"it raised {type(error).__name__}; a store raises StoreUnavailable and nothing else.",
+        )
         return
     took = (time.perf_counter() - started) * 1000
     if found != [value]:

@@ -69,6 +69,8 @@ class Binding:
     #: By name, in the order in which they were added.
     providers: dict[str, Provider] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
+    #: Whether nothing may be written to the store, because nobody asked for a change.
+    only_looks: bool = False
     _moments: Moments = field(default_factory=lambda: Moments())
 
     @property

@@ -47,7 +47,7 @@ def look_up(binding: Binding, token: Token) -> tuple[Standing, Token]:
         how = revocations.standing(identity, values[: len(names)])
     if held is not None:
         held = binding.grants.adopt(held, values[-1])
-        if how is Standing.LIVE:
+        if how is Standing.LIVE and not binding.only_looks:
             with suppress(StoreUnavailable):  # it is not this request that needs it
                 binding.grants.mend(held, values[-1])
         token = replace(token, held=held)

@@ -114,21 +114,21 @@ class RequestSession:
     )
 
     def __init__(self, binding: Binding, request: Request) -> None:
-        self.binding = binding
-        self.environ_id = id(request.environ)
+        self.binding: Binding = binding
+        self.environ_id: int = id(request.environ)
         self.cookies: CookieSet = binding.https if is_secure(binding, request) else binding.http
         #: The token in the header Authorization, where one may be; "" if it is malformed.
-        self.bearer = _bearer(binding, request)
+        self.bearer: str | None = _bearer(binding, request)
         #: Whether cookies are neither read nor written.
-        self.in_header = self.bearer is not None or _only_header(binding)
+        self.in_header: bool = self.bearer is not None or _only_header(binding)
         self.cookie_header: str = "" if self.in_header else request.environ.get("HTTP_COOKIE", "")
-        self.lock = RLock()
+        self.lock: RLock = RLock()
         #: What the cookies say; Mark.UNSET until they were looked at.
         self.verified: Verified | Mark | None = Mark.UNSET
         #: What the refresh cookie says; Mark.UNSET until it was looked at.
         self.refresh_token: Token | Mark | None = Mark.UNSET
         #: Whether the refresh cookie has no more to say: it was asked, or there is another session.
-        self.is_settled = False
+        self.is_settled: bool = False
         #: Why a token that was sent was not accepted.
         self.rejected: str | None = None
         #: What loading has to tell, once it is done.
@@ -143,7 +143,7 @@ class RequestSession:
         #: know: nobody's in this request, but there to be ended.
         self.set_aside: Token | None = None
         #: Whether a callback raised: then it is not known whose session it is.
-        self.has_failed = False
+        self.has_failed: bool = False
         #: The claims of cookies that are all good, so that nobody can say whose session it is.
         self.ambiguous: tuple[Token, ...] = ()
         #: The claims of a cookie that is good, while nobody can say whether it was revoked.
@@ -153,16 +153,16 @@ class RequestSession:
         self.session: Session | None = None
         self.user: Any = Mark.UNSET
         #: The Set-Cookie lines of the response, by cookie name.
-        self.lines = CookieLines()
+        self.lines: CookieLines = CookieLines()
         #: Whether ``lines`` are a re-issue by loading, and no change that a view asked for.
-        self.reissued = False
+        self.reissued: bool = False
         #: Whether the browser may have a session cookie that it did not send.
-        self.cookies_are_withheld = False
+        self.cookies_are_withheld: bool = False
         self.csrf_token: str | None = None
         #: Whether the response has to be kept from caches, though it sets no cookie.
-        self.is_for_one = False
-        self.read = False
-        self.closed = False
+        self.is_for_one: bool = False
+        self.read: bool = False
+        self.closed: bool = False
 
     def belongs_to(self, request: Request) -> bool:
         """Whether this is the session of ``request``, and not of one whose environ it copied."""

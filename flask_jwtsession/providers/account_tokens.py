@@ -33,9 +33,9 @@ class AccountTokens:
     """
 
     def __init__(self, settings: ProviderSettings, clock: Callable[[], float]) -> None:
-        self.name = settings.name
+        self.name: str = settings.name
         #: Whether this package refreshes its tokens.
-        self.refreshes = settings.refresh
+        self.refreshes: bool = settings.refresh
         self._settings = settings
         self._clock = clock
         self._published = Published(settings, clock)

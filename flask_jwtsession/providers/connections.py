@@ -29,7 +29,7 @@ class TimeLimit:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.is_over = False
+        self.is_over: bool = False
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._timer = Timer(seconds, self._end)

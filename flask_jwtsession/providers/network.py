@@ -118,7 +118,7 @@ class TokenRefused(Unusable):
     def __init__(self, error: object) -> None:
         super().__init__("token_refused")
         #: One of the RFC's codes, such as ``"invalid_grant"``; None for a text that is no code.
-        self.error = error_code(error)
+        self.error: str | None = error_code(error)
 
 
 def read_json(response: Response) -> Any:

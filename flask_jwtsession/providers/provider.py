@@ -65,11 +65,11 @@ class Provider(AccountTokens):
 
     def __init__(self, settings: ProviderSettings, clock: Callable[[], float]) -> None:
         super().__init__(settings, clock)
-        self.label = settings.label
+        self.label: str = settings.label
         self.type = "oauth" if settings.issuer is None else "oidc"
         #: Whether it can say when a person proved who they are.
-        self.confirms_login = self.type == "oidc" and settings.preset.confirms_login
-        self.uses_form_post = settings.authorize_params.get("response_mode") == "form_post"
+        self.confirms_login: bool = self.type == "oidc" and settings.preset.confirms_login
+        self.uses_form_post: bool = settings.authorize_params.get("response_mode") == "form_post"
 
     def __repr__(self) -> str:
         return f"<Provider {self.name}>"

@@ -34,7 +34,7 @@ class Published:
 
     def __init__(self, settings: ProviderSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
-        self.metadata = Document(self._fetch_metadata, clock)
+        self.metadata: Document[Metadata] = Document(self._fetch_metadata, clock)
         self._keys = Document(self._fetch_keys, clock)
 
     def verified(self, token: object) -> SignedToken:

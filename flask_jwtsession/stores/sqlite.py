@@ -70,7 +70,7 @@ class SQLiteStore(Store):
     def __init__(
         self, path: str | os.PathLike[str], clock: Callable[[], float] = time.time
     ) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._file = os.fspath(self.path)
         self._clock = clock
         self._pool = _Pool((0, 0))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
+from urllib.parse import urlsplit
 
 from flask import Flask, request
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
 
 from ..config import DEFAULT_PREFIX
 from ..cookies import Cookie, candidates
 from ..exceptions import TokenInvalid
 from ..lifecycle import sign_in as beginning
 from ..lifecycle.binding import current_binding
-from ..lifecycle.load import public_session
+from ..lifecycle.looking import onlooker, session_of
 from ..lifecycle.state import RequestSession, state_of
-from ..lifecycle.verify import verified
-from ..session import NOBODY, UNKNOWN, Account, Session
+from ..session import Account, Session
 from .flaws import FLAWS, Flaw, spoiled
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ class JWTSessionClient(FlaskClient):
         """Sign ``user`` in, as :func:`flask_jwtsession.sign_in` does: the application's callbacks
         decide over it, its signals are sent, and the session that was there is replaced.
 
+        It is in a request to no view: ``before_request`` and ``after_request`` functions do not
+        run, and what a callback puts into ``flask.session`` is lost.
+
         :param fresh: with False every ``fresh_login_required`` asks the person to sign in once more
         :raises SignInRefused: a callback refused
         """
-        with self._request(auth, base_url) as state:
+        with self._request(auth, base_url, looks=False) as state:
             session = beginning.sign_in(
                 state,
                 user,
@@ -75,6 +78,22 @@ class JWTSessionClient(FlaskClient):
             self._take(state.lines)
         return session
 
+    @overload
+    def get_session(
+        self,
+        response: None = None,
+        *,
+        auth: JWTSession | None = ...,
+        base_url: str | None = ...,
+    ) -> Session: ...
+    @overload
+    def get_session(
+        self,
+        response: TestResponse,
+        *,
+        auth: JWTSession | None = ...,
+        base_url: str | None = ...,
+    ) -> Session | None: ...
     def get_session(
         self,
         response: TestResponse | None = None,
@@ -92,7 +111,7 @@ class JWTSessionClient(FlaskClient):
         """
         if response is None:
             with self._request(auth, base_url) as state:
-                return _session_of(state)
+                return session_of(state)
         found: Session | None = None
         for one in (*response.history, response):
             session = _session_in(self.application, one, _prefix_of(auth))
@@ -135,23 +154,39 @@ class JWTSessionClient(FlaskClient):
 
     @contextmanager
     def _request(
-        self, auth: JWTSession | None, base_url: str | None, path: str | None = None
+        self,
+        auth: JWTSession | None,
+        base_url: str | None,
+        *,
+        path: str | None = None,
+        looks: bool = True,
     ) -> Iterator[RequestSession]:
-        """A request of this client, in which no view runs."""
+        """A request of this client, in which no view runs.
+
+        :param path: whose cookies it brings; by default the session cookie's
+        :param looks: whether nothing is to be changed
+        """
         if self._cookies is None:
             raise TypeError("this client keeps no cookies; make it with use_cookies=True")
         with self.application.app_context():
             binding = current_binding(_prefix_of(auth))
-        where = path or binding.settings.cookie_path
-        with self.application.test_request_context(where, base_url=base_url):
-            self._add_cookies_to_wsgi(request.environ)
-            yield state_of(binding)
+        with self.application.test_request_context(
+            base_url=base_url, environ_base=self.environ_base
+        ):
+            where = path or binding.settings.cookie_path
+            request.environ["HTTP_COOKIE"] = self._cookies_for(where)
+            yield state_of(onlooker(binding) if looks else binding)
+
+    def _cookies_for(self, path: str) -> str:
+        """What it would send to a path of the current request's host."""
+        environ = create_environ(path, f"{request.scheme}://{request.host}")
+        self._add_cookies_to_wsgi(environ)
+        return str(environ.get("HTTP_COOKIE", ""))
 
     def _take(self, lines: Mapping[str, str]) -> None:
         """Keep cookies as if the response to the current request had brought them."""
-        self._update_cookies_from_response(
-            request.host.partition(":")[0], request.path, list(lines.values())
-        )
+        host = urlsplit(request.url).hostname or "localhost"
+        self._update_cookies_from_response(host, request.path, list(lines.values()))
 
 
 def _session_in(app: Flask, response: TestResponse, prefix: str) -> Session | None:
@@ -164,18 +199,10 @@ def _session_in(app: Flask, response: TestResponse, prefix: str) -> Session | No
     for scheme in ("https", "http"):
         where = f"{scheme}://{response.request.host}"
         with app.test_request_context(base_url=where, headers={"Cookie": header}):
-            state = state_of(current_binding(prefix))
+            state = state_of(onlooker(current_binding(prefix)))
             if any(map(state.cookies.session.owns, values)):
-                return _session_of(state)
+                return session_of(state)
     return None
-
-
-def _session_of(state: RequestSession) -> Session:
-    with state.lock:
-        found = verified(state)
-    if found is not None:
-        return public_session(state, found.token)
-    return NOBODY if state.unconfirmed is None else UNKNOWN
 
 
 def _prefix_of(auth: JWTSession | None) -> str:
