@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from click import ClickException
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as some
@@ -182,7 +183,7 @@ def test_older_and_refresh_secrets_are_looked_at_too() -> None:
 
 def test_older_secrets_are_a_warning() -> None:
     app = make_app(JWTSESSION_SECRET_FALLBACKS=[OTHER])
-    assert_told(app, "warning", "1 older secret accepted", "JWTSESSION_MAX_AGE")
+    assert_told(app, "warning", "1 older secret accepted")
 
 
 def test_the_secret_of_flask_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +255,8 @@ def test_a_store_of_the_application_for_one_process_is_a_problem() -> None:
     assert_told(make_app(MemoryStore(Clock(NOW))), "PROBLEM", "memory of one process")
 
 
-def test_a_file_on_this_machine_is_fine(tmp_path: Path) -> None:
+def test_a_file_on_this_machine_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_jwtsession.cli.store_checks.file_system_of", lambda path: "ext4")
     found, _ = check(make_app("sqlite", instance=tmp_path))
     about_store = [line for line in found["ok"] if line.startswith("Store: ")]
     assert re.match(rf"Store: SQLite, .*\({re.escape(str(tmp_path))}/jwtsession", about_store[0])
@@ -451,3 +453,33 @@ def test_a_redis_on_this_machine_wants_neither(url: str) -> None:
 def test_sentinels_of_which_one_is_elsewhere_want_tls() -> None:
     found, _ = check(make_app("redis+sentinel://localhost:1,192.0.2.1:2/main"))
     assert "without TLS" in found["warning"][0]
+
+
+def test_the_cookies_of_all_instances_are_in_one_header() -> None:
+    app = make_app()
+    app.config.update(STAFFSESSION_SECRET=OTHER, STAFFSESSION_URL_PREFIX="/staff/auth")
+    app.config.update(STAFFSESSION_STORE="memory")
+    JWTSession(app, config_prefix="STAFFSESSION")
+    assert_told(app, "PROBLEM", "Header sizes", "JWTSESSION, STAFFSESSION")
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "overlay"])
+def test_a_file_that_goes_with_its_container_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("flask_jwtsession.cli.store_checks.file_system_of", lambda path: kind)
+    app = make_app("sqlite", instance=tmp_path)
+    assert_told(app, "warning", f"is gone with this machine or container ({kind})")
+
+
+def test_root_makes_no_file_that_would_be_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(store: Store) -> None:
+        raise ClickException("root would make it its own")
+
+    monkeypatch.setattr("flask_jwtsession.cli.store_checks.refuse_as_root", refuse)
+    monkeypatch.setattr("flask_jwtsession.cli.store_checks.file_system_of", lambda path: "ext4")
+    app = make_app("sqlite", instance=tmp_path)
+    assert_told(app, "warning", "not tried: root would make it its own")
+    assert list(tmp_path.iterdir()) == []

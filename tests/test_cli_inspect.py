@@ -151,6 +151,15 @@ def test_of_chunks_it_says_how_many(app: Flask) -> None:
         pytest.param("{tabbed}\tlocalhost\t/\t2026-01-01\t800\t✓\t\tLax\n", id="browser's table"),
         pytest.param("{token}", id="token"),
         pytest.param("\n  {token}  \n\n", id="token and space"),
+        pytest.param("{curl}", id="curl's file of cookies"),
+        pytest.param("curl 'http://a.test/' \\\n  -H 'Accept: */*' \\\n  -b '{cookie}'", id="cURL"),
+        pytest.param("-H 'Cookie: {cookie}' \\", id="cURL, a line"),
+        pytest.param('"{token}"', id="quoted token"),
+        pytest.param("'{cookie}'", id="quoted pairs"),
+        pytest.param("Authorization: Basic eDp5\nCookie: {cookie}", id="another authorization"),
+        pytest.param(
+            "Authorization: Bearer x.y.z\nCookie: {cookie}", id="a bearer that does not count"
+        ),
         pytest.param("{cut}", id="token in lines"),
         pytest.param("{cut_cookie}", id="cookie in lines"),
     ],
@@ -158,7 +167,13 @@ def test_of_chunks_it_says_how_many(app: Flask) -> None:
 def test_it_takes_what_people_paste(app: Flask, form: str) -> None:
     cookie = signed_in(app)
     token = cookie.partition("=")[2]
-    forms = {"tabbed": f"{NAME}\t{token}", "cut": wrapped(token), "cut_cookie": wrapped(cookie)}
+    curl = f"#HttpOnly_localhost\tFALSE\t/\tFALSE\t1797883486\t{NAME}\t{token}"
+    forms = {
+        "curl": curl,
+        "tabbed": f"{NAME}\t{token}",
+        "cut": wrapped(token),
+        "cut_cookie": wrapped(cookie),
+    }
     result = run(app, form.format(cookie=cookie, token=token, **forms))
     assert_accepted(result)
     assert claims_in(result)["name"] == "Ada"
@@ -405,7 +420,8 @@ def test_provider_tokens_are_masked_unless_asked_for(app: Flask) -> None:
         account=ACCOUNT,
         claims={
             "accessToken": "an-article-put-it-here",
-            "api": {"client_secret": "s3cret-s3cret", "list": ["eyJh.eyJi.c2ln"]},
+            "api": {"client_secret": "s3cret-s3cret", "list": ["Bearer eyJh.eyJi.c2ln"]},
+            "api_key": ["key-one", {"value": "key-two"}],
             "tokens": 3,
             "broken": "tokens are what this text is about",
         },
@@ -416,6 +432,8 @@ def test_provider_tokens_are_masked_unless_asked_for(app: Flask) -> None:
         "an-article-put-it-here",
         "s3cret-s3cret",
         "eyJh.eyJi.c2ln",
+        "key-one",
+        "key-two",
     )
     masked = run(app, cookie)
     assert_accepted(masked)
@@ -664,3 +682,30 @@ def test_it_tells_nobody(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
             run(app, header_of(client))
             assert not client.get_session()
             assert (heard, caplog.messages) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"TRUSTED_HOSTS": ["app.test"]},
+        {"SERVER_NAME": "app.test"},
+        {"APPLICATION_ROOT": "/below"},
+        {"PREFERRED_URL_SCHEME": "https"},
+    ],
+)
+def test_where_the_application_is_makes_no_difference(config: dict[str, Any]) -> None:
+    app = make_app()
+    app.config.update(config)
+    bases = (
+        ["https://app.test"]
+        if "TRUSTED_HOSTS" in config
+        else ["http://localhost", "https://app.test"]
+    )
+    for base_url in bases:
+        client = JWTSessionClient(app)
+        client.sign_in(ADA, base_url=base_url)
+        name = f"__Host-{NAME}" if base_url.startswith("https") else NAME
+        domain = "app.test" if base_url.startswith("https") else "localhost"
+        cookie = client.get_cookie(name, domain=domain)
+        assert cookie is not None
+        assert_accepted(run(app, f"{name}={cookie.value}"))

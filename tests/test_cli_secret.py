@@ -126,6 +126,7 @@ def test_older_secrets_stay_accepted() -> None:
         b"\xff\xfe not text at all, \x00\x01\x02 0123456789",
         "double \" and single ' and \\ and \u20ac in it 0123",
         "line\nbreak and \ttab, 0123456789 abcdefg",
+        "\x1b[31m escape, \x9b and \u202e, 0123456789",
     ],
 )
 def test_any_secret_can_be_copied_as_it_is_printed(secret: str | bytes) -> None:
@@ -195,3 +196,38 @@ def test_another_instance_has_settings_of_its_own() -> None:
     JWTSession(app, config_prefix="STAFFSESSION")
     result = app.test_cli_runner().invoke(args=["staffsession", "secret", "--rotate"])
     assert assignments(result.stdout)[0]["STAFFSESSION_SECRET"] == OTHER_SECRET
+
+
+def test_a_secret_is_kept_for_as_long_as_a_refresh_cookie_is_good() -> None:
+    pair = {"JWTSESSION_REFRESH_COOKIE": True, "JWTSESSION_MAX_AGE": 900}
+    result = run(make_app(JWTSESSION_SECRET=SECRET, **pair), "--rotate")
+    assert "# Step 3, 30 days later (JWTSESSION_REFRESH_MAX_AGE)" in result.stdout
+    own = {"JWTSESSION_REFRESH_SECRET": OTHER_SECRET}
+    result = run(make_app(JWTSESSION_SECRET=SECRET, **pair, **own), "--rotate")
+    assert "# Step 3, 15 minutes later (JWTSESSION_MAX_AGE)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(86_400, "1 day"), (7200, "2 hours"), (5400, "90 minutes"), (7, "7 seconds")],
+)
+def test_the_time_until_then_is_one_for_people(seconds: int, text: str) -> None:
+    app = make_app(JWTSESSION_SECRET=SECRET, JWTSESSION_MAX_AGE=seconds)
+    assert f"# Step 3, {text} later" in run(app, "--rotate").stdout
+
+
+def test_what_the_configuration_says_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FLASK_JWTSESSION_SECRET", OTHER_SECRET)
+    assert assignments(run(make_app(JWTSESSION_SECRET=SECRET), "--rotate").stdout)
+
+
+def test_a_secret_that_no_terminal_can_show_is_no_line_for_a_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JWTSESSION_SECRET", f"\x1b[31m{SECRET}")
+    result = run(make_app(), "--rotate")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cannot be printed" in result.stderr
+    assert SECRET not in result.output

@@ -580,7 +580,6 @@ def test_a_callback_that_uses_the_session_fails_as_in_a_view() -> None:
 def test_it_signs_in_within_a_block_of_the_client(app: Flask) -> None:
     with JWTSessionClient(app) as client:
         client.get("/")
-        assert isinstance(client, JWTSessionClient)
         client.sign_in(ADA)
         client.get("/")
         assert current_user["name"] == "Ada"
@@ -606,3 +605,27 @@ def test_a_store_that_is_away_is_told_as_in_a_view() -> None:
     client.sign_in(ADA)
     store.refused = {"get_many"}
     assert client.get_session().error == "store_unavailable"
+
+
+def test_an_expired_session_did_not_begin_after_its_end(app: Flask) -> None:
+    ended: list[Any] = []
+
+    def on_sign_out(sender: Flask, session: Any, reason: str) -> None:
+        ended.append(session.token)
+
+    client = JWTSessionClient(app)
+    client.sign_in(ADA)
+    client.spoil_session("expired")
+    with signed_out.connected_to(on_sign_out, app):
+        client.get("/")
+    assert ended[0]["auth_time"] <= ended[0]["exp"]
+
+
+def test_an_instance_that_comes_during_the_block_keeps_its_clock(app: Flask) -> None:
+    with stopped_clock(app, 0):
+        app.config.update(STAFFSESSION_SECRET=SECRET, STAFFSESSION_STORE="memory")
+        app.config["STAFFSESSION_URL_PREFIX"] = "/staff/auth"
+        staff = JWTSession(app, config_prefix="STAFFSESSION")
+    client = JWTSessionClient(app)
+    client.sign_in(ADA, auth=staff)
+    assert client.get_session(auth=staff)

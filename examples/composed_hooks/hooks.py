@@ -25,6 +25,8 @@ def finish_response(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
     # The extension's own pages come with a policy; they keep theirs.
     response.headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
     if "Cookie" in response.vary:
         # About one person: no cache keeps it, and after a sign-out the Back button shows nothing.
         response.headers.setdefault("Cache-Control", "private, no-store")

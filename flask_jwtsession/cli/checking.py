@@ -13,7 +13,7 @@ import click
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..cookies import CHUNK_SIZE
-from ..lifecycle.binding import Binding
+from ..lifecycle.binding import EXTENSION, Binding
 from .application import binding_of_application
 from .printing import echo
 from .secret_strength import weakness
@@ -124,8 +124,8 @@ def _secrets(binding: Binding) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             about,
-            f"{_count(len(settings.secrets) - 1, 'older secret')} accepted: take what has not "
-            f"been in use for {prefix}_MAX_AGE away.",
+            f"{_count(len(settings.secrets) - 1, 'older secret')} accepted: take away what no "
+            "cookie is good under any more.",
         )
     if binding.app.config.get(f"{prefix}_SECRET") is None and f"{prefix}_SECRET" not in os.environ:
         yield Finding(
@@ -209,8 +209,13 @@ def _hosts(binding: Binding) -> Iterator[Finding]:
 
 def _header_sizes(binding: Binding) -> Iterator[Finding]:
     settings, about = binding.settings, "Header sizes"
-    key, size = f"{settings.config_prefix}_MAX_TOKEN_SIZE", _largest_cookie_header(binding)
+    instances: dict[str, Binding] = binding.app.extensions[EXTENSION]
+    key = f"{settings.config_prefix}_MAX_TOKEN_SIZE"
+    # A browser sends the cookies of all of them in one header.
+    size = sum(map(_largest_cookies, instances.values())) + len("Cookie: ")
     text = f"the Cookie header of a session with {key} = {settings.max_token_size} has {size} bytes"
+    if len(instances) > 1:
+        text += f", with those of the other instances ({', '.join(sorted(instances))})"
     if size > _HEADER_LINE:
         yield Finding(
             Level.PROBLEM,
@@ -226,8 +231,8 @@ def _header_sizes(binding: Binding) -> Iterator[Finding]:
         )
 
 
-def _largest_cookie_header(binding: Binding) -> int:
-    """With the cookies of this package alone, and no sign-in under way."""
+def _largest_cookies(binding: Binding) -> int:
+    """Bytes of the cookies of one instance, while no sign-in is under way."""
     whole = binding.settings.max_token_size
     cookies = binding.https
     shares = [(cookies.session.name, whole)]
@@ -236,7 +241,7 @@ def _largest_cookie_header(binding: Binding) -> int:
             (cookies.session.name, whole - whole // 4),
             (cookies.refresh[0].name, whole // 4),
         ]
-    total = len("Cookie: ") + len(cookies.csrf.name) + 1 + _CSRF_VALUE
+    total = len(f"{cookies.csrf.name}=; ") + _CSRF_VALUE
     for name, length in shares:
         chunks = -(-length // CHUNK_SIZE)
         total += length + chunks * len(f"; {name}.0=")

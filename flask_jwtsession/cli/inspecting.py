@@ -87,8 +87,8 @@ def inspect_input(config_prefix: str, *, show_tokens: bool) -> None:
 
 def _inspected(binding: Binding, pasted: Pasted) -> Iterator[Inspection]:
     """What was pasted; cookies over https and over plain http are two requests."""
-    if pasted.bearer:
-        yield _of_header(binding, pasted.bearer)
+    if pasted.bearer and (not pasted.cookies or "header" in binding.settings.token_locations):
+        yield _of_header(binding, pasted.bearer)  # then cookies do not count
     elif pasted.token:
         yield _of_token(binding, pasted.token)
     else:
@@ -102,7 +102,7 @@ def _of_cookies(binding: Binding, header: str) -> Iterator[Inspection]:
         ]
         if values:
             with binding.app.test_request_context(
-                base_url=f"{scheme}://localhost", environ_overrides={"HTTP_COOKIE": header}
+                environ_overrides={"wsgi.url_scheme": scheme, "HTTP_COOKIE": header}
             ):
                 state = RequestSession(binding, request)
                 refused = "location" if state.in_header else refusal_of(state)
@@ -116,8 +116,10 @@ def _of_header(binding: Binding, text: str) -> Inspection:
         source = _Source(cookies.session, cookies.tokens, is_refresh=False)
         value = _value(binding, source, text, "bearer token", in_header=True)
         with binding.app.test_request_context(
-            base_url=f"{scheme}://localhost",
-            environ_overrides={"HTTP_AUTHORIZATION": f"Bearer {text}"},
+            environ_overrides={
+                "wsgi.url_scheme": scheme,
+                "HTTP_AUTHORIZATION": f"Bearer {text}",
+            },
         ):
             state = RequestSession(binding, request)
             refused = "location" if state.bearer is None else refusal_of(state)
@@ -160,7 +162,7 @@ def _cookie_sets(binding: Binding) -> Iterator[tuple[str, CookieSet]]:
     """
     found: list[CookieSet] = []
     for scheme in _SCHEMES:
-        with binding.app.test_request_context(base_url=f"{scheme}://localhost"):
+        with binding.app.test_request_context(environ_overrides={"wsgi.url_scheme": scheme}):
             cookies = RequestSession(binding, request).cookies
         if not any(cookies is one for one in found):
             found.append(cookies)

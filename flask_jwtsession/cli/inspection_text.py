@@ -27,7 +27,7 @@ REASONS: Mapping[str, str] = {
     "audience": "Its 'aud' is not the audience of this application.",
     "payload": "It is authentic, but no JSON object.",
     "claims": "It is authentic, but its claims break a rule: a time or a 'sid' that is none.",
-    "location": "It is not looked at there: in a cookie, or in the header Authorization.",
+    "location": "It is not looked for where it was: in a cookie, or in the header Authorization.",
     "chunks": "Not all of its chunks are there, or one is there twice.",
     "ambiguous": "There are several that are good, or more than eight.",
     "expired": "Its time is over.",
@@ -38,8 +38,8 @@ REASONS: Mapping[str, str] = {
     "nothing": "It is empty.",
 }
 
-_SECRET_NAME = re.compile(r"(token|secret|password|grant|verifier)$", re.IGNORECASE)
-_LOOKS_LIKE_TOKEN = re.compile(r"eyJ[\w-]*(\.[\w-]*){2,4}", re.ASCII)
+_SECRET_NAME = re.compile(r"(tokens?|secrets?|passw(or)?d|grant|verifier|key|hash)$", re.IGNORECASE)
+_LOOKS_LIKE_TOKEN = re.compile(r"eyJ[\w-]*(\.[\w-]*){2}", re.ASCII)
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -112,12 +112,18 @@ def _when(value: object, now: float) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {f'{span} ago' if ago >= 0 else f'in {span}'}"
 
 
-def _masked(value: Any, name: str = "") -> Any:
-    """``value`` without what somebody could use: how long it is instead."""
+def _masked(value: Any, *, all_of_it: bool = False) -> Any:
+    """``value`` without what somebody could use: how long it is instead.
+
+    :param all_of_it: because of the name that it stands under
+    """
     if isinstance(value, Mapping):
-        return {key: _masked(item, key) for key, item in value.items()}
+        return {
+            name: _masked(item, all_of_it=all_of_it or bool(_SECRET_NAME.search(name)))
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [_masked(item, name) for item in value]
-    if isinstance(value, str) and (_SECRET_NAME.search(name) or _LOOKS_LIKE_TOKEN.fullmatch(value)):
+        return [_masked(item, all_of_it=all_of_it) for item in value]
+    if isinstance(value, str) and (all_of_it or _LOOKS_LIKE_TOKEN.search(value)):
         return f"<masked: {len(value)} characters>"
     return value

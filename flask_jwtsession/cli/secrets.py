@@ -29,7 +29,9 @@ def print_rotation(config_prefix: str) -> None:
     new = token_urlsafe(_BYTES).encode()
     present, *older = settings.secrets
     own, fallbacks = f"{config_prefix}_SECRET", f"{config_prefix}_SECRET_FALLBACKS"
-    days = settings.lifetimes.max_age / 86_400
+    keep, key = settings.lifetimes.max_age, "MAX_AGE"
+    if settings.refresh is not None and settings.refresh.secrets == settings.secrets:
+        keep, key = settings.refresh.lifetimes.max_age, "REFRESH_MAX_AGE"  # the longer one
     for line in (
         "# Step 1: on every worker of every machine before any of them has step 2.",
         form.line(own, present),
@@ -37,7 +39,7 @@ def print_rotation(config_prefix: str) -> None:
         "# Step 2: sessions are issued under the new secret, the others stay good.",
         form.line(own, new),
         form.list_line(fallbacks, [present, *older]),
-        f"# Step 3, {days:g} days later ({config_prefix}_MAX_AGE): no {fallbacks}.",
+        f"# Step 3, {_span(keep)} later ({config_prefix}_{key}): no {fallbacks}.",
     ):
         click.echo(line)
     for remark in _remarks(config, os.environ, config_prefix):
@@ -79,6 +81,14 @@ def _form_of_settings(
         return _Environment("") if key in environment else _Python()
     # From Flask's from_prefixed_env(), with its usual prefix.
     return _Environment("FLASK_") if environment.get(f"FLASK_{key}") == value else _Python()
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:g} seconds"
 
 
 def _remarks(

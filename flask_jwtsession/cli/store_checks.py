@@ -22,6 +22,7 @@ from .revoking import refuse_as_root
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb3|smbfs|9p|afs|ceph|glusterfs|lustre|fuse\.(sshfs|s3fs|gcsfuse|ceph)"
 )
+_FORGETFUL = frozenset({"tmpfs", "ramfs", "overlay"})
 _SENTINEL_HOST = re.compile(r"(\[[^\]]*\]|[^:,]*)(:\d*)?(,|$)")
 
 
@@ -64,6 +65,12 @@ def _file_findings(path: Path) -> Iterator[tuple[str, str]]:
             "PROBLEM",
             f"{path} is on a file system of another machine ({kind}), where SQLite does not work. "
             "Take Redis, or an instance folder on a disk of this one.",
+        )
+    elif kind in _FORGETFUL:
+        yield (
+            "warning",
+            f"{path} is on a file system that is gone with this machine or container ({kind}), and "
+            "with it what was revoked. Take an instance folder on a volume, or Redis.",
         )
     else:
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 from urllib.parse import urlsplit
 
 from flask import Flask, request
@@ -43,6 +43,10 @@ class JWTSessionClient(FlaskClient):
         if not args:
             kwargs.setdefault("response_wrapper", application.response_class)
         super().__init__(application, *args, **kwargs)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     def sign_in(
         self,

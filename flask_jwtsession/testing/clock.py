@@ -62,5 +62,5 @@ def stopped_clock(app: Flask, now: float | None = None) -> Iterator[Clock]:
     try:
         yield clock
     finally:
-        for name, binding in bindings.items():
-            binding.clock = before.get(name, time.time)
+        for name, previous in before.items():
+            bindings[name].clock = previous
