@@ -23,12 +23,13 @@ coverage: $(VENV)/.installed-test
 matrix: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packaging -n $(WORKERS) --dist worksteal
 
+# Also that every public name has a type; for that pyright looks into the Python of the PATH.
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes flask_jwtsession --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes flask_jwtsession --ignoreexternal
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

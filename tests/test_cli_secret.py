@@ -149,14 +149,16 @@ def test_what_comes_from_the_environment_is_printed_for_a_shell(
     script = tmp_path / "settings.sh"
     script.write_text(run(app, "--rotate").stdout)
     names = [f"{beginning}JWTSESSION_SECRET", f"{beginning}JWTSESSION_SECRET_FALLBACKS"]
+    # In what is started from that shell, as a server is.
+    shows = f"import json, os; print(json.dumps([os.environ[name] for name in {names!r}]))"
     done = subprocess.run(
-        ["sh", "-c", f'. "{script}"; printf "%s\\0%s" "${names[0]}" "${names[1]}"'],
+        ["sh", "-c", f'. "{script}"; exec "$0" -c "$1"', sys.executable, shows],
         capture_output=True,
         text=True,
         check=True,
         env={"PATH": os.environ["PATH"]},
     )
-    new, older = done.stdout.split("\0")
+    new, older = json.loads(done.stdout)
     assert re.fullmatch(r"[\w-]{43}", new)
     assert json.loads(older) == [secret]
 

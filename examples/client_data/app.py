@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, render_template, request
+from flask import Blueprint, Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -93,8 +93,8 @@ def is_flagged() -> bool:
         # The extension keeps requests of other sites from the views. But the page that tells them
         # so shows the session, too, and so they come by here.
         and request.headers.get("Sec-Fetch-Site") == "same-origin"
-        # Nor is there a view where there is no such URL, and who would be told of a refusal?
-        and request.endpoint is not None
+        # An error page has the session in it, too: who would be told of another refusal there?
+        and not g.get("is_error_page")
     )
 
 
@@ -166,6 +166,7 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
         return error  # the extension answers programs in JSON
     response = Response(headers=error.get_response().headers)
     response.status_code = error.code or 500
+    g.is_error_page = True
     response.data = render_template("error.html", error=error)
     return response
 

@@ -58,7 +58,8 @@ def fallback() -> ResponseReturnValue:
 @auth.session_callback
 def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
     """What templates see, and scripts at /auth/session. The rest stays on the server."""
-    session["user"]["role"] = token["role"]
+    # get(): sessions from before there were roles are still there after a deployment.
+    session["user"]["role"] = token.get("role")
     return session
 
 

@@ -71,7 +71,8 @@ def fill_token(token: dict[str, Any], event: JWTEvent) -> dict[str, Any]:
 @auth.session_callback
 def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
     """What templates and the browser see; "expires" is there already."""
-    session["user"] |= {"id": token["sub"], "role": token["role"]}
+    # get(): sessions from before there were roles are still there after a deployment.
+    session["user"] |= {"id": token["sub"], "role": token.get("role")}
     return session
 
 

@@ -63,12 +63,12 @@ class _Environment:
         self._beginning = beginning
 
     def line(self, key: str, secret: bytes) -> str:
-        return f"{self._beginning}{key}={_quoted(secret.decode())}"
+        return f"export {self._beginning}{key}={_quoted(secret.decode())}"
 
     def list_line(self, key: str, secrets: Sequence[bytes]) -> str:
         # JSON can do without the one character that cannot stand between single quotes.
         text = json.dumps([one.decode() for one in secrets]).replace("'", "\\u0027")
-        return f"{self._beginning}{key}='{text}'"
+        return f"export {self._beginning}{key}='{text}'"
 
 
 def _form_of_settings(

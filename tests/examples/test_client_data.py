@@ -358,6 +358,25 @@ def test_the_flag_does_nothing_in_a_request_of(
     assert client.get_session(response) is None
 
 
+@pytest.mark.parametrize("body", ["", "x", "[]", '{"nickname": 7}', '{"nickname": "Mallory"}'])
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_no_path_and_no_body_with_the_flag_is_an_error_of_the_server(
+    client: JWTSessionClient, body: str, accept: str
+) -> None:
+    """An error page is not asked twice what is wrong."""
+    rules = {rule.rule for rule in client.application.url_map.iter_rules()}
+    for path in {rule.partition("<")[0] for rule in rules} | {"/nowhere"}:
+        client.sign_in({"id": "ada", "name": "Ada Lovelace"})
+        response = client.post(
+            f"{path}?query={FLAG}",
+            data=body,
+            headers={**FROM_OUR_PAGE, "Accept": accept, "Content-Type": "application/json"},
+        )
+        assert response.status_code < 500, path
+        held = client.get_session()
+        assert "Mallory" not in str(dict(held)) or path == ROUTE
+
+
 @pytest.mark.parametrize("path", ["/", "/profile", "/auth/session", ROUTE, "/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
 def test_the_flag_does_nothing_in_a_request_that_is_no_post(
