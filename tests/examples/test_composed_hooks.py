@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 from examples.composed_hooks import create_app
 from examples.composed_hooks.people import ACCOUNTS
 from flask_jwtsession import (
+    JWTSession,
     SessionClosed,
     current_session,
     reuse_detected,
@@ -704,3 +705,19 @@ def test_no_body_makes_a_view_fail(
 ) -> None:
     client.post("/guest")
     assert client.post(path, data=body, content_type=content_type).status_code < 500
+
+
+def test_a_session_from_before_there_were_roles_is_no_error(
+    app: Flask, client: JWTSessionClient
+) -> None:
+    older = Flask("older")
+    older.config.update({name: app.config[name] for name in app.config if "JWTSESSION_" in name})
+    auth = JWTSession(older)
+    auth.reauth_callback(lambda claims: claims)
+    before = JWTSessionClient(older)
+    before.sign_in({"id": "ida", "name": "Ida Cork"})
+    cookie = before.get_cookie("board.session-token")
+    assert cookie is not None
+    client.set_cookie(cookie.key, cookie.value)
+    for path in ("/", "/auth/session"):
+        assert client.get(path).status_code == 200

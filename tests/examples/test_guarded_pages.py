@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from examples.guarded_pages import create_app, pages
 from examples.guarded_pages.people import ACCOUNTS
-from flask_jwtsession import revoke_user
+from flask_jwtsession import JWTSession, revoke_user
 from flask_jwtsession.testing import Clock, Flaw, JWTSessionClient, stopped_clock
 
 from ..browsers import running_browser
@@ -670,3 +670,16 @@ def test_a_status_that_nobody_answers_signs_nobody_out(office: Office, failure: 
         page.wait_for_event("request", lambda request: request.url.endswith(STATUS))
     expect(page.get_by_text("Ada Quay, master")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_session_from_before_there_were_roles_is_no_error(app: Flask) -> None:
+    older = Flask("older")
+    older.config.update({name: app.config[name] for name in app.config if "JWTSESSION_" in name})
+    JWTSession(older)
+    before, client = JWTSessionClient(older), browser_of(app)
+    before.sign_in({"id": "ada", "name": "Ada Quay"})
+    cookie = before.get_cookie("harbour.session-token")
+    assert cookie is not None
+    client.set_cookie(cookie.key, cookie.value)
+    for path in ("/", "/account", "/berths", "/auth/session"):
+        assert client.get(path).status_code == 200
