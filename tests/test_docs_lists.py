@@ -80,3 +80,10 @@ def names_of_the_manager() -> Iterator[str]:
 def settings_of_flask_login() -> Iterator[str]:
     for path in Path(flask_login.__file__).parent.glob("*.py"):
         yield from re.findall(r"config(?:\.get\(|\[)\s*\"([A-Z_]+)\"", path.read_text())
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.rst")), ids=lambda page: page.name)
+def test_a_link_to_another_page_is_one_that_sphinx_checks(page: Path) -> None:
+    """`text <page>`_ leads to a file of that name, which is not there."""
+    links = re.findall(r"`[^`<]*<([^`>]+)>`_", page.read_text())
+    assert [link for link in links if not re.match(r"https?://|mailto:", link)] == []
