@@ -6,12 +6,14 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from werkzeug.test import TestResponse
 
 from flask_jwtsession import JWTSession, testing
@@ -139,6 +141,13 @@ def get(client: FlaskClient, path: str, cookie: str = "", **headers: str) -> Tes
     if cookie:
         sent["Cookie"] = cookie
     return client.application.test_client(use_cookies=False).get(path, headers=sent)
+
+
+def command_line(app: Flask) -> FlaskCliRunner:
+    """A runner of the app's commands that keeps errors apart from the rest."""
+    # Click does so by itself since 8.2, where there is no such option any more.
+    takes = signature(CliRunner.__init__).parameters
+    return app.test_cli_runner(**({"mix_stderr": False} if "mix_stderr" in takes else {}))
 
 
 def require_tool(name: str, path: str | None, install: str) -> str:

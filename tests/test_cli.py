@@ -18,7 +18,17 @@ from flask_jwtsession import JWTSession, current_session, revoke_session, sessio
 
 from .faulty_store import FaultyStore
 from .scenes import cookie_of, visit
-from .support import NOW, OTHER_SECRET, SECRET, Clock, binding_of, claims_at, make_app, set_cookies
+from .support import (
+    NOW,
+    OTHER_SECRET,
+    SECRET,
+    Clock,
+    binding_of,
+    claims_at,
+    command_line,
+    make_app,
+    set_cookies,
+)
 
 
 class SharedStore(FaultyStore):
@@ -42,7 +52,7 @@ def app(clock: Clock, store: SharedStore) -> Flask:
 
 
 def run(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["jwtsession", *arguments])
+    return command_line(app).invoke(args=["jwtsession", *arguments])
 
 
 def assert_fails(result: Result, *texts: str, status: int = 1) -> None:
@@ -235,14 +245,14 @@ def test_a_second_instance_has_commands_of_its_own(clock: Clock) -> None:
 
     assert visit(app, view, "; ".join(cookies)).text == "u1 True"
     clock.advance(1)
-    runner = app.test_cli_runner()
+    runner = command_line(app)
     assert runner.invoke(args=["staffsession", "revoke", "--user", "u1"]).exit_code == 0
     assert stores["JWTSESSION"].raw() == {}
     assert visit(app, view, "; ".join(cookies)).text == "u1 False"
 
 
 def test_the_help_says_what_there_is(app: Flask) -> None:
-    runner = app.test_cli_runner()
+    runner = command_line(app)
     assert "jwtsession" in runner.invoke(args=["--help"]).output
     assert "revoke" in run(app, "--help").output
     page = run(app, "revoke", "--help").output

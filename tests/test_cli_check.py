@@ -24,7 +24,7 @@ from flask_jwtsession.stores.memory import MemoryStore
 
 from .faulty_store import FaultyStore
 from .redis_server import RedisServer
-from .support import NOW, Clock
+from .support import NOW, Clock, command_line
 
 RANDOM = "gT3vY9qLw0ZpXn7RkD5sHfJb2MuAe8Cc"
 OTHER = "Qz8xLm2Vb7NtRk4WpYs0DhGf5JcUa9Ee"
@@ -52,7 +52,7 @@ def make_app(store: Store | str | None = None, /, **config: Any) -> Flask:
 
 def check(app: Flask) -> tuple[dict[str, list[str]], int]:
     """The lines by level, each without it, and the exit code; the last line has to agree."""
-    result = app.test_cli_runner().invoke(args=["jwtsession", "check"])
+    result = command_line(app).invoke(args=["jwtsession", "check"])
     assert result.stderr == ""
     *lines, last = result.stdout.splitlines()
     found: dict[str, list[str]] = {"ok": [], "warning": [], "PROBLEM": []}
@@ -142,9 +142,8 @@ def test_cookies_that_are_secure_are_fine() -> None:
     ],
 )
 def test_a_secret_that_somebody_made_up_is_a_problem(secret: str | bytes) -> None:
-    result = (
-        make_app(JWTSESSION_SECRET=secret).test_cli_runner().invoke(args=["jwtsession", "check"])
-    )
+    app = make_app(JWTSESSION_SECRET=secret)
+    result = command_line(app).invoke(args=["jwtsession", "check"])
     assert result.exit_code == 1
     assert re.search(r"^PROBLEM  Secret: JWTSESSION_SECRET (has|is) ", result.stdout, re.MULTILINE)
     text = secret if isinstance(secret, str) else secret.decode()
@@ -336,11 +335,8 @@ def test_a_redis_is_asked() -> None:
 
 
 def test_a_redis_that_is_away_is_a_problem_and_its_password_is_not_shown() -> None:
-    result = (
-        make_app("redis://:hunter2hunter2@127.0.0.1:1/0")
-        .test_cli_runner()
-        .invoke(args=["jwtsession", "check"])
-    )
+    app = make_app("redis://:hunter2hunter2@127.0.0.1:1/0")
+    result = command_line(app).invoke(args=["jwtsession", "check"])
     assert result.exit_code == 1
     assert "PROBLEM  Store: it cannot be used" in result.stdout
     assert "hunter2" not in result.output
@@ -393,7 +389,7 @@ def test_another_instance_is_checked_by_its_own_name() -> None:
     app.config.update(STAFFSESSION_SECRET=OTHER, STAFFSESSION_URL_PREFIX="/staff/auth")
     app.config.update(STAFFSESSION_STORE="memory", STAFFSESSION_COOKIE_SECURE=True)
     JWTSession(app, config_prefix="STAFFSESSION")
-    result = app.test_cli_runner().invoke(args=["staffsession", "check"])
+    result = command_line(app).invoke(args=["staffsession", "check"])
     assert result.exit_code == 1
     assert "STAFFSESSION_STORE is the memory" in result.stdout
     assert "JWTSESSION_STORE is" not in result.stdout.replace("STAFFSESSION", "")

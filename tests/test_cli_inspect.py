@@ -31,7 +31,7 @@ from flask_jwtsession.testing import Flaw, JWTSessionClient, stopped_clock
 
 from .faulty_store import FaultyStore
 from .forged_signatures import OURS
-from .support import OTHER_SECRET, SECRET, VECTORS, binding_of, claims_at, seal
+from .support import OTHER_SECRET, SECRET, VECTORS, binding_of, claims_at, command_line, seal
 from .test_docs import rejection_reasons
 
 ADA = {"id": 1, "name": "Ada", "email": "ada@example.com"}
@@ -62,7 +62,7 @@ def app() -> Flask:
 
 
 def run(app: Flask, pasted: str | bytes, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["jwtsession", "inspect", *arguments], input=pasted)
+    return command_line(app).invoke(args=["jwtsession", "inspect", *arguments], input=pasted)
 
 
 def cookies_of(client: JWTSessionClient, name: str = NAME) -> dict[str, str]:

@@ -18,7 +18,7 @@ from flask import Flask
 from flask_jwtsession import JWTSession, current_session
 from flask_jwtsession.testing import JWTSessionClient
 
-from .support import OTHER_SECRET, SECRET
+from .support import OTHER_SECRET, SECRET, command_line
 
 ADA = {"id": 1, "name": "Ada"}
 
@@ -32,7 +32,7 @@ def make_app(**config: Any) -> Flask:
 
 
 def run(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["jwtsession", "secret", *arguments])
+    return command_line(app).invoke(args=["jwtsession", "secret", *arguments])
 
 
 def assignments(text: str) -> list[dict[str, Any]]:
@@ -196,7 +196,7 @@ def test_another_instance_has_settings_of_its_own() -> None:
     app.config.update(STAFFSESSION_SECRET=OTHER_SECRET, STAFFSESSION_URL_PREFIX="/staff/auth")
     app.config["STAFFSESSION_STORE"] = "memory"
     JWTSession(app, config_prefix="STAFFSESSION")
-    result = app.test_cli_runner().invoke(args=["staffsession", "secret", "--rotate"])
+    result = command_line(app).invoke(args=["staffsession", "secret", "--rotate"])
     assert assignments(result.stdout)[0]["STAFFSESSION_SECRET"] == OTHER_SECRET
 
 

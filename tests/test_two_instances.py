@@ -58,6 +58,7 @@ from .support import (
     Clock,
     binding_of,
     claims_at,
+    command_line,
     get,
     session_token,
     set_cookies,
@@ -340,7 +341,7 @@ class Shop:
         return ask(self.app, f"{VIEWS[name]}/token", method="POST").text
 
     def run(self, *arguments: str) -> Result:
-        return self.app.test_cli_runner().invoke(args=arguments)
+        return command_line(self.app).invoke(args=arguments)
 
 
 def make_shop(clock: Clock, **config: Any) -> Shop:
