@@ -349,3 +349,9 @@ def test_the_command_says_how_it_is_used(site: Site) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "either --user or --session" in done.stderr
     assert not site.instance.exists()
+
+
+def test_an_argument_cannot_add_a_line_to_the_output(app: Flask) -> None:
+    result = run(app, "revoke", "--user", "8\nAll sessions of 7 that began before now are revoked.")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1

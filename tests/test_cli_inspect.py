@@ -154,6 +154,12 @@ def test_of_chunks_it_says_how_many(app: Flask) -> None:
         pytest.param("{curl}", id="curl's file of cookies"),
         pytest.param("curl 'http://a.test/' \\\n  -H 'Accept: */*' \\\n  -b '{cookie}'", id="cURL"),
         pytest.param("-H 'Cookie: {cookie}' \\", id="cURL, a line"),
+        pytest.param(
+            "curl 'http://a.test/' -H 'X: 1' -b '{cookie}' --compressed", id="cURL in one line"
+        ),
+        pytest.param('"{name}":"{token}"', id="a browser's row"),
+        pytest.param("{{'{name}': '{token}', 'other': '1'}}", id="a dictionary"),
+        pytest.param("\ufeff{token}", id="a file of an editor"),
         pytest.param('"{token}"', id="quoted token"),
         pytest.param("'{cookie}'", id="quoted pairs"),
         pytest.param("Authorization: Basic eDp5\nCookie: {cookie}", id="another authorization"),
@@ -174,9 +180,11 @@ def test_it_takes_what_people_paste(app: Flask, form: str) -> None:
         "cut": wrapped(token),
         "cut_cookie": wrapped(cookie),
     }
-    result = run(app, form.format(cookie=cookie, token=token, **forms))
-    assert_accepted(result)
-    assert claims_in(result)["name"] == "Ada"
+    pasted = form.format(cookie=cookie, token=token, name=NAME, **forms)
+    for encoding in ("utf-8", "utf-16"):
+        result = run(app, pasted.encode(encoding))
+        assert_accepted(result)
+        assert claims_in(result)["name"] == "Ada"
 
 
 def wrapped(text: str) -> str:
@@ -378,7 +386,7 @@ def test_nothing_and_too_much_are_errors(app: Flask, nothing: str | bytes) -> No
 
 
 def test_bytes_that_are_no_text_are_garbage(app: Flask) -> None:
-    result = run(app, b"\xff\xfe\x00\x80=\xc3(")
+    result = run(app, b"\x80\xff\x00=\xc3(")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: There is no cookie of this application in it")
     assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -38,6 +38,8 @@ def create_app(**config: Any) -> Flask:
         # What was signed out is forgotten with the process, and no file is written. That is enough
         # for one process that is tried out.
         JWTSESSION_STORE="memory",
+        # Cookies do not know ports: several applications may run on localhost.
+        JWTSESSION_COOKIE_PREFIX="profile",
         # What update() of client.js may send. Of anything else the jwt callback hears nothing.
         JWTSESSION_CLIENT_UPDATE_FIELDS=["nickname", "fav_num"],
         JWTSESSION_PAGES={"sign_in": "/sign-in"},

@@ -43,6 +43,8 @@ def create_app(**config: Any) -> Flask:
         # What was signed out is forgotten with the process, and no file is written. That is enough
         # for one process that is tried out.
         JWTSESSION_STORE="memory",
+        # Cookies do not know ports: several applications may run on localhost.
+        JWTSESSION_COOKIE_PREFIX="companies",
         # What a browser may send: a number. The name and the role are the database's.
         JWTSESSION_CLIENT_UPDATE_FIELDS=["companyId"],
         JWTSESSION_PAGES={"sign_in": "/sign-in"},
@@ -110,7 +112,7 @@ def _at_company(token: dict[str, Any], company: dict[str, Any]) -> dict[str, Any
 @auth.session_callback
 def public_session(session: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
     session["company"] = token.get("company")
-    session["user"]["role"] = token.get("role")
+    session["user"] |= {"id": token["sub"], "role": token.get("role")}
     return session
 
 

@@ -61,6 +61,8 @@ def create_app(**config: Any) -> Flask:
         # One process, and no file. With more of them take "sqlite" or Redis: all have to see the
         # same store, or each asks for a token of its own.
         JWTSESSION_STORE="memory",
+        # Cookies do not know ports: several applications may run on localhost.
+        JWTSESSION_COOKIE_PREFIX="stock",
         JWTSESSION_PAGES={"sign_in": "/sign-in"},
         SERVICE="http://127.0.0.1:5001",
         TIMEOUT=TIMEOUT,

@@ -72,7 +72,10 @@ def inspect_input(config_prefix: str, *, show_tokens: bool) -> None:
         raise click.ClickException(
             f"Standard input has to have a cookie or a token, of at most {_MAX_LENGTH} bytes."
         )
-    pasted = read_pasted(raw.decode("utf-8", "replace"))
+    # Windows writes files in the latter.
+    is_utf_16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = raw.decode("utf-16" if is_utf_16 else "utf-8", "replace").lstrip("\ufeff")
+    pasted = read_pasted(text)
     found = list(_inspected(binding, pasted))
     if not found:
         raise click.ClickException(_nothing_of_ours(binding, pasted))

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 _HEADER = re.compile(r"^[<> ]*(set-cookie|cookie|authorization)\s*:\s*", re.IGNORECASE)
 _BEARER = re.compile(r"^bearer\s+", re.IGNORECASE)
-# A line of "Copy as cURL", and quotes around anything.
-_OPTION = re.compile(r"^(-H|--header|-b|--cookie)\s+(?=[\"'$])")
-_QUOTED = re.compile(r"\$?([\"'])(.*)\1")
+# "Copy as cURL", in one line or several.
+_OPTION = re.compile(r"(?:^|\s)(-H|--header|-b|--cookie)\s+\$?([\"'])(.*?)\2")
+# Quotes around anything, and a member of JSON or of a Python dictionary.
+_QUOTED = re.compile(r"([\"'])(.*)\1")
+_MEMBER = re.compile(r"([\"'])([^\"']+)\1\s*:\s*([\"'])([^\"']*)\3")
 # What tokens are made of; a long one may come in several lines.
 _PART_OF_TOKEN = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
@@ -30,7 +32,7 @@ class Pasted:
 
 def read_pasted(text: str) -> Pasted:
     """Find out what ``text`` is. Nothing of it is checked."""
-    lines = [bare for line in text.splitlines() if (bare := _bare(line))]
+    lines = [bare for line in text.splitlines() for bare in _bare(line) if bare]
     if all(map(_PART_OF_TOKEN.fullmatch, lines)):
         return Pasted(token="".join(lines))
     if len(lines) == 1 and not _HEADER.match(lines[0]) and not re.search(r"[=\t]", lines[0]):
@@ -52,12 +54,18 @@ def read_pasted(text: str) -> Pasted:
     return Pasted(cookies="; ".join(pairs), bearer=bearer)
 
 
-def _bare(line: str) -> str:
-    """A line without what a shell or an editor put around it."""
+def _bare(line: str) -> Iterator[str]:
+    """A line without what a shell or an editor put around it; several, if it has more than one."""
     line = line.strip().removesuffix("\\").strip()
-    line = _OPTION.sub("", line)
+    options = _OPTION.findall(line)
+    members = [] if _HEADER.match(line) else _MEMBER.findall(line)
     quoted = _QUOTED.fullmatch(line)
-    return (quoted[2] if quoted else line).strip()
+    if options:
+        yield from (text.strip() for _, _, text in options)
+    elif members:
+        yield from (f"{name}={value}" for _, name, _, value in members)
+    else:
+        yield (quoted[2] if quoted else line).strip()
 
 
 def _pairs(line: str, *, is_set_cookie: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ..exceptions import RevocationUnavailable, StoreUnavailable
 from ..lifecycle import standing
 from ..stores import Store
 from .application import binding_of_application
-from .printing import echo
+from .printing import printable
 
 
 def revoke_sessions(config_prefix: str, *, user: str | None, session: str | None) -> None:
@@ -27,10 +27,10 @@ def revoke_sessions(config_prefix: str, *, user: str | None, session: str | None
     try:
         if user is not None:
             standing.revoke_user(binding, user)
-            echo(f"All sessions of {user} that began before now are revoked.")
+            click.echo(f"All sessions of {printable(user)} that began before now are revoked.")
         elif session is not None:
             standing.revoke_session(binding, session)
-            echo(f"The session {session} is revoked.")
+            click.echo(f"The session {printable(session)} is revoked.")
     except (RevocationUnavailable, StoreUnavailable, TypeError) as error:
         raise click.ClickException(str(error)) from None
 

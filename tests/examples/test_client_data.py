@@ -27,7 +27,7 @@ from ..serving.thread import served
 FROM_OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 ROUTE = "/api/update-user-data"
 FLAGGED_ROUTE = f"{ROUTE}?query={FLAG}"
-COOKIE = "jwtsession.session-token"
+COOKIE = "profile.session-token"
 
 Send = Callable[[JWTSessionClient, object], TestResponse]
 

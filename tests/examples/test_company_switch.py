@@ -256,7 +256,7 @@ def test_who_is_not_signed_in_chooses_nothing(
     client: JWTSessionClient, choose: Choose, flaw: Flaw | None
 ) -> None:
     if flaw is None:
-        client.delete_cookie("jwtsession.session-token")
+        client.delete_cookie("companies.session-token")
     else:
         client.spoil_session(flaw)
     response = choose(client, 7)
@@ -342,9 +342,9 @@ def test_of_two_choices_with_one_cookie_the_last_answer_wins_as_a_whole(
     app: Flask, client: JWTSessionClient, choose: Choose
 ) -> None:
     other_tab = JWTSessionClient(app)
-    cookie = client.get_cookie("jwtsession.session-token")
+    cookie = client.get_cookie("companies.session-token")
     assert cookie is not None
-    other_tab.set_cookie("jwtsession.session-token", cookie.value)
+    other_tab.set_cookie("companies.session-token", cookie.value)
     choose(client, 7)
     choose(other_tab, 8)
     claims = claims_of(other_tab)
@@ -449,6 +449,19 @@ def test_a_button_changes_the_company_without_a_reload_and_all_tabs_know(
             assert tab.evaluate("window.isStillThere")
     page.get_by_role("link", name="Its settings").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Settings of Paper Lane")
+
+
+def test_a_tab_that_somebody_else_signed_in_behind_is_theirs(page: Page, origin: str) -> None:
+    other_tab = page.context.new_page()
+    other_tab.goto(f"{origin}/sign-in")
+    expect(page.get_by_role("banner")).to_contain_text("Ada")
+    other_tab.get_by_label("User name").fill("bob")
+    other_tab.get_by_label("Password").fill(PASSWORDS["bob"])
+    other_tab.get_by_role("button", name="Sign in").click()
+    expect(other_tab.get_by_role("banner")).to_contain_text("Bob")
+    page.bring_to_front()
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("banner")).to_contain_text("Bob")
 
 
 @pytest.mark.parametrize(

@@ -603,7 +603,7 @@ def test_who_signs_out_in_one_tab_is_signed_out_in_the_other(office: Office) -> 
     page, other = office.tab("/account"), office.tab("/")
     expect(other.get_by_text("Good day, Ada Quay")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
-    expect(other.get_by_role("alert")).to_contain_text("You are signed out.")
+    expect(other.get_by_role("alert")).to_contain_text("You are signed out")
     expect(other.get_by_text("Good day, Ada Quay")).to_be_hidden()
     # What is for everybody is there as before, and what is not leads to the sign-in page.
     other.bring_to_front()
@@ -647,7 +647,7 @@ def test_a_session_that_was_ended_from_elsewhere_is_noticed_by_a_page_that_stays
     with office.app.test_request_context():
         revoke_user(MASTER)
     for tab in (page, other):
-        expect(tab.get_by_role("alert")).to_contain_text("You are signed out.")
+        expect(tab.get_by_role("alert")).to_contain_text("You are signed out")
         expect(tab.get_by_text("Good day, Ada Quay")).to_be_hidden()
 
 

@@ -122,7 +122,7 @@ def token_of(client: JWTSessionClient, response: TestResponse | None = None) -> 
 
 
 def cookie_header(client: JWTSessionClient) -> str:
-    cookie = client.get_cookie("jwtsession.session-token")
+    cookie = client.get_cookie("stock.session-token")
     assert cookie is not None
     return f"{cookie.key}={cookie.value}"
 

@@ -42,7 +42,8 @@ another.addEventListener("submit", (event) => {
 });
 
 function show(session) {
-  if (!session) return location.reload(); // the server says where to go
+  // Nobody, or somebody else who signed in in another tab: the server has a page for them.
+  if (session?.user.id !== document.body.dataset.owner) return location.reload();
   document.querySelector("#company").textContent = session.company?.name ?? "no company yet";
   document.querySelector("#role").textContent = session.user.role ?? "none";
 }
