@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -119,7 +120,9 @@ def test_an_abandoned_stream_leaves_no_identity_for_the_next_request(
         body, _, _ = run_wsgi_app(app.wsgi_app, environ)
         assert b"".join(body) == b"nobody"
     for stream_ in abandoned:
-        stream_.close()  # type: ignore[attr-defined]  # WSGI's close, on Werkzeug's iterator
+        # Until Flask 3.1.1 it says then that it is not the one that is on top.
+        with suppress(AssertionError):
+            stream_.close()  # type: ignore[attr-defined]  # WSGI's close, on Werkzeug's iterator
 
 
 @pytest.mark.parametrize(("name", "change"), CHANGES)

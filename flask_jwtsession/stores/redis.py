@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import ceil
+from ssl import TLSVersion
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
@@ -183,6 +184,7 @@ def connect(url: str) -> Any:
     try:
         client = _direct(url) if sentinel is None else _behind_sentinels(sentinel)
         pool = client.connection_pool
+        _read_tls_version(pool.connection_kwargs)
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing, reads every option
         for name in ("socket_timeout", "socket_connect_timeout"):
             if not pool.connection_kwargs[name] > 0:
@@ -219,6 +221,7 @@ def _behind_sentinels(match: re.Match[str]) -> Any:
     # Two parts of redis-py have no types.
     parse, sentinel = cast(Any, parse_url), cast(Any, Sentinel)
     options = {**_defaults(), **parse(f"redis://{match['options'] or ''}")}
+    _read_tls_version(options)
     of_sentinels = {
         name: options.pop(f"sentinel_{name}")
         for name in ("username", "password")
@@ -235,6 +238,11 @@ def _behind_sentinels(match: re.Match[str]) -> Any:
     of_sentinels |= {name: options[name] for name in options if name.startswith(shared)}
     hosts = [_host_and_port(host) for host in match["hosts"].split(",")]
     return sentinel(hosts, sentinel_kwargs=of_sentinels, **options).master_for(match["service"])
+
+
+def _read_tls_version(options: dict[str, Any]) -> None:
+    if "ssl_min_version" in options:  # which redis-py before 8.1 leaves a text
+        options["ssl_min_version"] = TLSVersion(int(options["ssl_min_version"]))
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
