@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from .support import require_tool
 
 #: Seconds until a process must have come up, gone away, or be in the state that is waited for.
-DEADLINE = 30.0
+DEADLINE = 60.0
 #: Below the ports that a system gives to clients: none of those takes the port of a stopped server.
 _PORTS = range(20_000, 32_000)
 _TRIES = 20

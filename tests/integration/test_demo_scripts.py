@@ -85,7 +85,7 @@ class Visit:
         self.site = site
         self.context = context
         self.complaints: list[str] = []
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(40_000)
         context.on("console", self._note)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
