@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import click
@@ -15,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ..cookies import CHUNK_SIZE
 from ..lifecycle.binding import EXTENSION, Binding
 from .application import binding_of_application
+from .findings import Finding, Level
 from .printing import echo
 from .secret_strength import weakness
 from .store_checks import store_findings
@@ -23,23 +22,6 @@ from .store_checks import store_findings
 _HEADER_LINE = 8190
 #: Of the CSRF cookie: two times 64 hexadecimal digits, and what stands between them.
 _CSRF_VALUE = 131
-
-
-class Level(StrEnum):
-    """How much a finding matters."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "PROBLEM"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the list."""
-
-    level: Level
-    about: str
-    text: str
 
 
 def print_findings(config_prefix: str) -> None:
@@ -60,8 +42,7 @@ def findings(binding: Binding) -> Iterator[Finding]:
     yield from _secrets(binding)
     yield from _proxy(binding)
     yield from _hosts(binding)
-    for level, text in store_findings(binding):
-        yield Finding(Level(level), "Store", text)
+    yield from store_findings(binding)
     yield from _header_sizes(binding)
     yield from _csrf(binding)
 

@@ -43,6 +43,7 @@ class Value:
 
     where: str
     text: str = field(default="", repr=False)
+    is_refresh: bool = False
     chunks: int = 0
     refused: str | None = None
     claims: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -200,7 +201,7 @@ def _values(binding: Binding, source: _Source, header: str) -> Iterator[Value]:
 def _value(
     binding: Binding, source: _Source, text: str, where: str, *, in_header: bool = False
 ) -> Value:
-    value, refresh = Value(where, text), binding.settings.refresh
+    value, refresh = Value(where, text, source.is_refresh), binding.settings.refresh
     try:
         payload, claims = read_claims(source.tokens, text)
         value.claims = claims
@@ -229,7 +230,7 @@ def _remark(binding: Binding, values: list[Value], refused: str | None) -> str:
     if binding.revocations is None:
         return f"{prefix}_STORE is None: it cannot be revoked."
     if binding.settings.refresh is not None and not any(
-        value.refused is None for value in values if "refresh-token" not in value.where
+        value.refused is None for value in values if not value.is_refresh
     ):
         return "The next request is re-authenticated, if the reauth_callback lets it."
     return ""

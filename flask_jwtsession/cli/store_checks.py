@@ -16,6 +16,7 @@ import click
 from ..exceptions import StoreUnavailable
 from ..lifecycle.binding import Binding
 from ..stores import Store, entry_name
+from .findings import Finding, Level
 from .revoking import refuse_as_root
 
 # File systems on other machines, where SQLite's locks and its write-ahead file do not work.
@@ -26,26 +27,23 @@ _FORGETFUL = frozenset({"tmpfs", "ramfs", "overlay"})
 _SENTINEL_HOST = re.compile(r"(\[[^\]]*\]|[^:,]*)(:\d*)?(,|$)")
 
 
-def store_findings(binding: Binding) -> Iterator[tuple[str, str]]:
-    """``"ok"``, ``"warning"`` or ``"PROBLEM"``, and a text."""
+def store_findings(binding: Binding) -> Iterator[Finding]:
+    """What there is to say of the store of one instance."""
     settings = binding.settings
     key = f"{settings.config_prefix}_STORE"
     if settings.store is None:
-        yield (
-            "warning",
+        yield _warning(
             f"{key} is None: a session cannot be revoked, and a copied cookie is good after its "
             "sign-out.",
         )
         return
     if not binding.store.is_shared:
-        yield (
-            "PROBLEM",
+        yield _problem(
             f"{key} is the memory of one process: the other workers do not learn of a sign-out.",
         )
         return
     if settings.store_failure == "open":
-        yield (
-            "warning",
+        yield _warning(
             f"{settings.config_prefix}_STORE_FAILURE is 'open': while the store is away, revoked "
             "sessions are served.",
         )
@@ -58,23 +56,20 @@ def store_findings(binding: Binding) -> Iterator[tuple[str, str]]:
     yield from _round_trip(binding.store)
 
 
-def _file_findings(path: Path) -> Iterator[tuple[str, str]]:
+def _file_findings(path: Path) -> Iterator[Finding]:
     kind = file_system_of(path)
     if kind is not None and _NETWORK.fullmatch(kind):
-        yield (
-            "PROBLEM",
+        yield _problem(
             f"{path} is on a file system of another machine ({kind}), where SQLite does not work. "
             "Take Redis, or an instance folder on a disk of this one.",
         )
     elif kind in _FORGETFUL:
-        yield (
-            "warning",
+        yield _warning(
             f"{path} is on a file system that is gone with this machine or container ({kind}), and "
             "with it what was revoked. Take an instance folder on a volume, or Redis.",
         )
     else:
-        yield (
-            "ok",
+        yield _ok(
             f"SQLite, for all processes of this machine ({path}). Several machines need Redis.",
         )
 
@@ -98,29 +93,27 @@ def file_system_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str | Non
     return None if found is None else found[1]
 
 
-def _redis_findings(url: str, store: Store) -> Iterator[tuple[str, str]]:
+def _redis_findings(url: str, store: Store) -> Iterator[Finding]:
     parts = urlsplit(url)
     is_local = parts.scheme == "unix" or all(map(_is_loopback, _hosts(parts.netloc)))
     if is_local:
-        yield "ok", "Redis on this machine. Other machines need a Redis that they all reach."
+        yield _ok("Redis on this machine. Other machines need a Redis that they all reach.")
     elif parts.scheme.startswith("rediss"):
-        yield "ok", "Redis over TLS, for all machines"
+        yield _ok("Redis over TLS, for all machines")
     else:
-        yield (
-            "warning",
+        yield _warning(
             "Redis without TLS on another machine: whoever is on that network can end sessions, "
             "and bring ended ones back. Take rediss://.",
         )
     if not is_local and parts.password is None and "password=" not in parts.query:
-        yield "warning", "Redis without a password on another machine."
+        yield _warning("Redis without a password on another machine.")
     policy = getattr(store, "eviction_policy", lambda: None)
     try:
         name = policy()
     except StoreUnavailable:
         return  # which the round trip tells
     if name not in (None, "noeviction"):
-        yield (
-            "PROBLEM",
+        yield _problem(
             f"Redis forgets entries when it is full (maxmemory-policy is {name}), and with them "
             "what was revoked. Set it to noeviction.",
         )
@@ -145,11 +138,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _round_trip(store: Store) -> Iterator[tuple[str, str]]:
+def _round_trip(store: Store) -> Iterator[Finding]:
     try:
         refuse_as_root(store)
     except click.ClickException as error:
-        yield "warning", f"not tried: {error.message}"
+        yield _warning(f"not tried: {error.message}")
         return
     key, value = entry_name(secrets.token_bytes(16), "check"), b"check"
     started = time.perf_counter()
@@ -158,16 +151,27 @@ def _round_trip(store: Store) -> Iterator[tuple[str, str]]:
         found = store.get_many([key])
         store.delete(key)
     except StoreUnavailable as error:
-        yield "PROBLEM", f"it cannot be used: {error}"
+        yield _problem(f"it cannot be used: {error}")
         return
     except Exception as error:  # of a store of the application's own
-        yield (
-            "PROBLEM",
+        yield _problem(
             f"it raised {type(error).__name__}; a store raises StoreUnavailable and nothing else.",
         )
         return
     took = (time.perf_counter() - started) * 1000
     if found != [value]:
-        yield "PROBLEM", "what is written is not there a moment later: a replica that lags?"
+        yield _problem("what is written is not there a moment later: a replica that lags?")
     else:
-        yield "ok", f"written, read and deleted in {took:.1f} ms"
+        yield _ok(f"written, read and deleted in {took:.1f} ms")
+
+
+def _ok(text: str) -> Finding:
+    return Finding(Level.OK, "Store", text)
+
+
+def _warning(text: str) -> Finding:
+    return Finding(Level.WARNING, "Store", text)
+
+
+def _problem(text: str) -> Finding:
+    return Finding(Level.PROBLEM, "Store", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
@@ -25,7 +25,7 @@ from ..tokens.token_format import TokenFormat
 #: character of it was changed. ``"other_secret"``: whoever made it has another secret.
 Flaw = Literal["expired", "tampered", "other_secret"]
 
-FLAWS: tuple[Flaw, ...] = ("expired", "tampered", "other_secret")
+FLAWS: tuple[Flaw, ...] = get_args(Flaw)
 
 
 def spoiled(text: str, flaw: Flaw, cookie: Cookie, settings: Settings, now: float) -> str:
