@@ -138,7 +138,7 @@ class Rotations:
 
     def check(self, sent: Sent) -> None:
         """Whether :meth:`rotate` would go on with this cookie. Raises as that does."""
-        self._follow(sent, self._store.get_many([_record_name(sent)])[0])
+        self._follow(sent, self._store.get_many([_record_name(sent)])[0], self._clock())
 
     def rotate(self, sent: Sent, decide: Decide) -> Issued:
         """What is issued for this cookie: now, or a moment ago for another request.
@@ -154,13 +154,15 @@ class Rotations:
         record, lease = _record_name(sent), name_of(sent.grant, "rotation lease")
         failure = name_of(sent.grant, "rotation failure")
         owner, give_up = self._records.mark(), time.monotonic() + PATIENCE
+        # Who came in time is not late for having been paused here.
+        came = self._clock()
         known, leased, failed_before = self._store.get_many([record, lease, failure])
         failed = failed_before
         while True:
             if failed not in (None, failed_before):
                 # While this one waited. It is not to try the same, after all those before it.
                 raise NotDecided
-            standing = self._follow(sent, known)
+            standing = self._follow(sent, known, came)
             if isinstance(standing, Issued):
                 return standing
             sent = standing
@@ -173,7 +175,7 @@ class Rotations:
         try:
             # Who had the lease before may have been done in the moment before we took it.
             (known,) = self._store.get_many([record])
-            standing = self._follow(sent, known)
+            standing = self._follow(sent, known, came)
             if isinstance(standing, Issued):
                 return standing
             return self._issue(first, standing, record, known, decide)
@@ -209,21 +211,24 @@ class Rotations:
             raise SessionOver
         return others
 
-    def _follow(self, sent: Sent, record: bytes | None) -> Issued | Sent:
-        """What was issued for this cookie and is still good, or what has to be rotated now."""
+    def _follow(self, sent: Sent, record: bytes | None, came: float) -> Issued | Sent:
+        """What was issued for this cookie and is still good, or what has to be rotated now.
+
+        :param came: when the request did, in epoch seconds
+        """
         newest = self._open(sent, record)
         if newest is None or newest.generation <= sent.generation:
             # The store has lost something if it is less. That signs nobody out.
             return sent
         if newest.generation == LAST_GENERATION:
             raise SessionOver
-        now, rotations_since = self._clock(), newest.generation - sent.generation
+        rotations_since = newest.generation - sent.generation
         # When this very cookie was rotated, and not the one that came of it.
         rotated = newest.rotated[rotations_since - 1 : rotations_since]
         is_older = sent.generation < newest.predecessor
-        if is_older or not rotated or now > rotated[0] + GRACE:
+        if is_older or not rotated or came > rotated[0] + GRACE:
             raise RefreshReused
-        if now < newest.rotated[0] + self._access_lifetime:
+        if self._clock() < newest.rotated[0] + self._access_lifetime:
             return newest
         return Sent(sent.grant, newest.generation, newest.refresh_claims)
 

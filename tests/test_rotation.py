@@ -553,6 +553,25 @@ def test_who_waits_looks_again_and_again_and_adopts(
     assert naps.seconds == [POLL] * 7
 
 
+@pytest.mark.parametrize("paused", [GRACE + 1, ACCESS_LIFETIME - 1])
+def test_who_came_in_time_and_was_paused_while_it_waited_has_no_copy(
+    faulty: FaultyStore, clock: Clock, naps: Naps, paused: float
+) -> None:
+    """As on a machine that is suspended, or has too much to do."""
+    leave_lease(faulty, clock)
+
+    def finish_long_ago() -> None:
+        content = {**CONTENT, "for": 0, "rotated": [clock.now]}
+        faulty.put(RECORD, record_of(content, 1), KEPT)
+        clock.advance(paused)
+
+    naps.during[3] = finish_long_ago
+    issued = on(faulty, clock, naps).rotate(cookie(), must_not_be_asked)
+    assert issued.access_claims == {"turn": 7}
+    with pytest.raises(RefreshReused):
+        on(faulty, clock, naps).rotate(cookie(), must_not_be_asked)
+
+
 def test_who_waits_learns_that_the_session_is_over(
     faulty: FaultyStore, clock: Clock, naps: Naps
 ) -> None:
