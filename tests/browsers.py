@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from .support import require_tool
 
@@ -20,6 +20,9 @@ CHROMIUM_OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+# Milliseconds: a busy machine needs more than the five seconds of Playwright's own.
+expect.set_options(timeout=20_000)
 
 
 @contextmanager

@@ -459,7 +459,6 @@ def test_a_tab_that_somebody_else_signed_in_behind_is_theirs(page: Page, origin:
     other_tab.get_by_label("Password").fill(PASSWORDS["bob"])
     other_tab.get_by_role("button", name="Sign in").click()
     expect(other_tab.get_by_role("banner")).to_contain_text("Bob")
-    page.bring_to_front()
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(page.get_by_role("banner")).to_contain_text("Bob")
 

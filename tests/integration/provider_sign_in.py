@@ -32,7 +32,7 @@ from ..peers.faulty_provider import THREAD_NAME, FaultyProvider
 from ..support import CROSS_SITE, NAVIGATION, SAME_ORIGIN, Clock, make_app, set_cookies
 
 #: Seconds that the application waits for a provider that a test lets hang.
-IMPATIENT = 0.3
+IMPATIENT = 1.0
 #: Seconds that it waits for one that only a busy machine makes slow.
 PATIENT = 20.0
 

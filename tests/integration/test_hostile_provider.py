@@ -62,7 +62,7 @@ EXPECTED_REASONS: dict[str, tuple[str, ...]] = {
     "id_token is 1 MB long": ("token_",),
 }
 #: Seconds after which an impatient application has certainly given up.
-LONG = 4.0
+LONG = 8.0
 
 
 def cases(table: dict[str, Fault]) -> list[Any]:

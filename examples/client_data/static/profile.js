@@ -35,6 +35,8 @@ form.addEventListener("submit", async (event) => {
     say(error.message, "wrong");
   }
 });
+// Not before: a browser would send the form by itself, with the data in the address.
+for (const button of form.querySelectorAll("button")) button.disabled = false;
 
 function say(text, kind = "right") {
   outcome.textContent = text;

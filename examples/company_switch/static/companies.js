@@ -53,5 +53,8 @@ function say(text, kind = "right") {
   outcome.className = kind;
 }
 
+// Not before there is somebody who listens.
+for (const button of document.querySelectorAll("main button")) button.disabled = false;
+
 subscribe(show);
 if (getSnapshot()) show(getSnapshot());

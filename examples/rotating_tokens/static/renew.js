@@ -20,3 +20,4 @@ button.addEventListener("click", async () => {
   problem.hidden = false;
   button.disabled = false;
 });
+button.disabled = false; // not before: nobody would listen
