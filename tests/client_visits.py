@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -16,7 +15,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from .browsers import CHROMIUM_OPTIONS
+from .browsers import CHROMIUM_OPTIONS, chromium_path
 from .client_site import ClientSite
 from .support import SAME_ORIGIN
 
@@ -265,7 +264,7 @@ def somebody(chromium: Chromium, site: ClientSite) -> Iterator[Person]:
 def keeping_pages(chromium: Chromium) -> Iterator[Chromium]:
     """Another one, which keeps pages alive for the Back button, as they do when nobody tests."""
     browser = chromium.browser.browser_type.launch(
-        executable_path=shutil.which("chromium"),
+        executable_path=chromium_path(),
         args=list(CHROMIUM_OPTIONS),
         ignore_default_args=["--disable-back-forward-cache"],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from signal import SIG_IGN, SIGINT, default_int_handler, getsignal
 from signal import signal as on_signal
@@ -56,6 +57,15 @@ settings.register_profile(
     "flask_jwtsession", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("flask_jwtsession")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave out what lives as long as the tests. Else each of its looks
+    at everything would stop all threads for half a second, at times in the midst of a test that
+    does not wait that long.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ from examples.access_refresh.orders import ORDERS
 from examples.demo_provider.serving import listen, server_of
 
 from ..browsers import running_browser
+from ..serving.thread import closing
 from ..support import CROSS_SITE, Clock, binding_of, set_cookies, unseal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -1037,6 +1038,7 @@ def served(first_start: Path, tmp_path: Path, clock: Clock) -> Iterator[str]:
         url = f"http://localhost:{listening.getsockname()[1]}"
         app = create_app(shutil.copytree(first_start, tmp_path / "instance"), issuer=url)
         binding_of(app).clock = clock
+        app.wsgi_app = closing(app.wsgi_app)  # type: ignore[assignment,method-assign]
         server = server_of(app, listening)
     thread = Thread(target=server.serve_forever, args=[0.01])
     thread.start()

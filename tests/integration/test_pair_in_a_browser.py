@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from flask_jwtsession.rotation import GRACE
 
+from ..browsers import running_browser
 from ..serving.pair_app import ACCESS, REFRESH, PairSite, serving_pairs
 from ..serving.site import wait_until
 
@@ -36,6 +37,13 @@ READ = """
         window.answers = Promise.all(Array.from({length: count}, read));
     }
 """
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """All of it: what becomes of the cookies is the browser's affair."""
+    with running_browser(with_windows=True) as running:
+        yield running
 
 
 class Visit:
