@@ -7,7 +7,7 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 SOURCES := flask_jwtsession tests examples docs/conf.py
 
-.PHONY: demo test coverage matrix lint docs bench clean
+.PHONY: demo test coverage matrix lint ruff mypy pyright docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m examples.demo
@@ -23,11 +23,17 @@ coverage: $(VENV)/.installed-test
 matrix: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packaging -n $(WORKERS) --dist worksteal
 
-# Also that every public name has a type; for that pyright looks into the Python of the PATH.
-lint: $(VENV)/.installed-lint
+lint: ruff mypy pyright
+
+ruff: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
+
+mypy: $(VENV)/.installed-lint
 	$(BIN)/mypy
+
+# Also that every public name has a type; for that pyright looks into the Python of the PATH.
+pyright: $(VENV)/.installed-lint
 	$(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes flask_jwtsession --ignoreexternal
 

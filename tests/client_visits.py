@@ -264,7 +264,7 @@ def somebody(chromium: Chromium, site: ClientSite) -> Iterator[Person]:
 def keeping_pages(chromium: Chromium) -> Iterator[Chromium]:
     """Another one, which keeps pages alive for the Back button, as they do when nobody tests."""
     browser = chromium.browser.browser_type.launch(
-        executable_path=chromium_path(),
+        executable_path=chromium_path(with_windows=True),  # the shell keeps none
         args=list(CHROMIUM_OPTIONS),
         ignore_default_args=["--disable-back-forward-cache"],
     )
