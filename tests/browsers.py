@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from .support import require_tool
+from .tools import require_tool
 
 #: For tests in a container, without anything that Chromium does of its own accord.
 CHROMIUM_OPTIONS = (

@@ -29,7 +29,8 @@ from flask_jwtsession import Account, JWTEvent, JWTSession, UpdateRefused, curre
 from .faulty_store import FaultyStore
 from .serving.site import wait_until
 from .serving.thread import served
-from .support import Clock, claims_at, make_app, require_tool, seal, session_cookie_name
+from .support import Clock, claims_at, make_app, seal, session_cookie_name
+from .tools import require_tool
 
 PEER = Path(__file__).parent / "peers" / "next_auth_client"
 VERSIONS = ("v4", "v5")

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import requests
 
-from .support import require_tool
+from .tools import require_tool
 
 PEERS = Path(__file__).parent / "peers"
 #: Seconds until the process must have said where it listens, until it must have ended, and for one

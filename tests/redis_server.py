@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .support import require_tool
+from .tools import require_tool
 
 #: Seconds until a process must have come up, gone away, or be in the state that is waited for.
 DEADLINE = 60.0

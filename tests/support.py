@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
@@ -148,13 +146,3 @@ def command_line(app: Flask) -> FlaskCliRunner:
     # Click does so by itself since 8.2, where there is no such option any more.
     takes = signature(CliRunner.__init__).parameters
     return app.test_cli_runner(**({"mix_stderr": False} if "mix_stderr" in takes else {}))
-
-
-def require_tool(name: str, path: str | None, install: str) -> str:
-    """The tool's path. Without it the test is skipped, or fails where everything has to run."""
-    if path is not None:
-        return path
-    message = f"{name} is missing; {install}"
-    if os.environ.get("JWTSESSION_TESTS_REQUIRE_ALL") == "1":
-        pytest.fail(message)
-    pytest.skip(message)

@@ -32,7 +32,8 @@ from flask_jwtsession.stores.base import Store
 from flask_jwtsession.stores.contract import StoreContract, _in_threads
 from flask_jwtsession.stores.sqlite import CLEANED_EVERY, SQLiteStore
 
-from .support import Clock, require_tool
+from .support import Clock
+from .tools import require_tool
 
 ROOT = Path(__file__).parent.parent
 #: A user without any rights.

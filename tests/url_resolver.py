@@ -8,7 +8,7 @@ import subprocess
 from types import TracebackType
 from typing import IO, Any, Self
 
-from .support import require_tool
+from .tools import require_tool
 
 _PROGRAM = """
 require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {

@@ -23,6 +23,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def chromium(browser: Browser) -> Chromium:
-    """The same, with pages that are used again."""
-    return Chromium(browser)
+def chromium() -> Iterator[Chromium]:
+    """All of one, with pages that are used again. Nothing gets the focus but by the test."""
+    with running_browser(with_windows=True) as running:
+        yield Chromium(running)

@@ -14,7 +14,8 @@ from flask import Flask, jsonify, request
 
 from flask_jwtsession import current_session, sign_in, update_session
 
-from ..support import OTHER_SECRET, SECRET, make_app, require_tool, session_token, unseal
+from ..support import OTHER_SECRET, SECRET, make_app, session_token, unseal
+from ..tools import require_tool
 
 PEER = Path(__file__).parents[1] / "peers" / "auth_core"
 

@@ -28,7 +28,8 @@ from flask_jwtsession import Account, sign_in
 
 from ..forged_signatures import ASYMMETRIC, OURS, THEIRS, KeyPair, Signer, mac
 from ..forged_tokens import b64, content_key, forge, unb64
-from ..support import SECRET, make_app, require_tool
+from ..support import SECRET, make_app
+from ..tools import require_tool
 
 PEERS = Path(__file__).parents[1] / "peers"
 NAME = "jwtsession.session-token"

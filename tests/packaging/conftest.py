@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support import require_tool
+from ..tools import require_tool
 from .building import Distributions, build
 from .environments import Environment, index_is_reachable
 

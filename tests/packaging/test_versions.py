@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support import require_tool
+from ..tools import require_tool
 from .building import Distributions
 from .environments import (
     VERSIONS,

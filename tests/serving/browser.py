@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from ..oidc_provider import Person
 from ..support import NAVIGATION, SAME_ORIGIN, make_app, seal, unseal
+
+if TYPE_CHECKING:  # the applications that import this one need nothing of it
+    from ..oidc_provider import Person
 
 #: Seconds for one answer.
 DEADLINE = 60.0

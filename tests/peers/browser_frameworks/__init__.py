@@ -15,8 +15,9 @@ from threading import Timer
 import pytest
 from flask import Flask
 
-from ...support import SECRET, require_tool
+from ...support import SECRET
 from ...test_docs import DOCS, examples, run_examples
+from ...tools import require_tool
 
 PEER = Path(__file__).parent
 PAGE = DOCS / "browser-frameworks.rst"
