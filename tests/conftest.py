@@ -29,6 +29,7 @@ from flask_jwtsession import (
     signed_out,
     update_session,
 )
+from flask_jwtsession.providers import account_tokens
 
 from .integration.provider_sign_in import Browser, make_application
 from .lazy_url_rules import compile_lazily
@@ -51,6 +52,10 @@ if getsignal(SIGINT) is SIG_IGN:
     on_signal(SIGINT, default_int_handler)
 
 compile_lazily()
+
+# A busy machine may take longer than usual to read a provider's metadata, and a refresh would be
+# left to the next request.
+account_tokens._METADATA_PATIENCE = 10.0
 
 # How long an example takes is the machine's affair; no test asserts a time.
 settings.register_profile(

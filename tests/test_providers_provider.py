@@ -343,6 +343,21 @@ def test_a_refresh_waits_no_longer_than_its_lease_lasts(
     assert monotonic() - began < 20
 
 
+def test_a_refresh_that_waited_too_long_for_the_metadata_is_left_to_the_next_request(
+    clock: Clock, provider: FaultyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease would end while the provider is asked."""
+    app = make_oidc(clock, provider)
+    before = account_after(app, provider)
+    with monkeypatch.context() as impatience:
+        impatience.setattr(module, "_METADATA_PATIENCE", -1.0)
+        with pytest.raises(ProviderError) as caught:
+            provider_of(app, "plain").refresh(before)
+    assert caught.value.reason == "refresh_late"
+    assert provider.count("refresh") == 0
+    assert provider_of(app, "plain").refresh(before).access_token != before.access_token
+
+
 def test_an_application_may_be_less_patient(clock: Clock, provider: FaultyProvider) -> None:
     app = make_oidc(clock, provider, client_kwargs={"timeout": 5})
     before = account_after(app, provider)
