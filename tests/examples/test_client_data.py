@@ -434,6 +434,14 @@ def test_a_page_for_nobody_says_so(app: Flask) -> None:
     assert "Nobody" in page.text
 
 
+def test_a_button_waits_for_its_script(client: JWTSessionClient) -> None:
+    """A browser alone would send the form, with the data in the address."""
+    main = client.get("/profile").text.partition("<main")[2]
+    buttons = re.findall(r"<button[^>]*>", main)
+    assert len(buttons) == 2
+    assert [one for one in buttons if " disabled" not in one] == []
+
+
 def test_the_person_of_the_example_can_sign_in(app: Flask) -> None:
     client = JWTSessionClient(app)
 

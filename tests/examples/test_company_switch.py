@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -352,6 +353,14 @@ def test_of_two_choices_with_one_cookie_the_last_answer_wins_as_a_whole(
 
 
 # The application around it.
+
+
+def test_a_button_waits_for_its_script(client: JWTSessionClient) -> None:
+    """Before that nothing would come of a click."""
+    main = client.get("/").text.partition("<main")[2]
+    buttons = re.findall(r"<button[^>]*>", main)
+    assert len(buttons) == 6
+    assert [one for one in buttons if " disabled" not in one] == []
 
 
 def test_the_people_of_the_example_can_sign_in(app: Flask) -> None:

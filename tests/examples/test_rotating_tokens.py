@@ -723,6 +723,14 @@ def test_a_restart_signs_everybody_out_unless_the_secret_is_in_the_environment(
 # In a browser
 
 
+def test_a_button_waits_for_its_script(client: JWTSessionClient) -> None:
+    """Before that nothing would come of a click."""
+    main = client.get("/").text.partition("<main")[2]
+    buttons = re.findall(r"<button[^>]*>", main)
+    assert len(buttons) == 1
+    assert [one for one in buttons if " disabled" not in one] == []
+
+
 def test_a_browser_renews_by_its_own_pages_and_not_by_those_of_others(
     app: Flask, clock: Clock, warehouse: Warehouse
 ) -> None:
